@@ -1,0 +1,39 @@
+/*
+ * proc - who a process is: (pid, start time, boot id), never a bare pid.
+ *
+ * The start time is field 22 of /proc/PID/stat, in clock ticks since boot.
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct error;
+
+#define PROC_BOOT_ID_SIZE 40
+
+struct proc_id {
+	pid_t pid;
+	uint64_t start_ticks;
+	char boot_id[PROC_BOOT_ID_SIZE];
+};
+
+int proc_identify(pid_t pid, struct proc_id *ret, struct error *err);
+/* Is that very process still there (a zombie counts as gone)? */
+bool proc_is_alive(const struct proc_id *id);
+void proc_boot_id(char out[PROC_BOOT_ID_SIZE]);
+
+int proc_pidfd_open(pid_t pid, struct error *err);
+
+/* One line of /proc/PID/stat that matters to us. */
+struct proc_stat {
+	char comm[64];
+	char state;
+	pid_t ppid, pgrp, session;
+	uint64_t utime_ticks, stime_ticks, start_ticks;
+	int64_t rss_pages;
+};
+int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err);
