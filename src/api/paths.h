@@ -1,0 +1,62 @@
+/*
+ * paths - where everything of locald is on disk; the only place that composes
+ * such paths.
+ *
+ * paths_init() only computes, so that a read-only command changes nothing;
+ * paths_create() makes the five directories.  Whoever writes below them makes
+ * the folders it needs with fs_mkdirs_private().  A function that returns
+ * char * gives the caller a new string.
+ *
+ * Specified in docs/architecture.md, "Where things are on disk".
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+struct error;
+
+struct paths {
+	char *sandbox; /* NULL outside a sandbox */
+	char *run, *state, *data, *cache, *config;
+};
+
+#define PATHS_INIT                                                                                 \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/* `sandbox` is the name given by the user, NULL to look at $LOCALD_SANDBOX; "" is none. */
+int paths_init(struct paths *paths, const char *sandbox, struct error *err);
+int paths_create(const struct paths *paths, struct error *err);
+void paths_release(struct paths *paths);
+
+char *paths_daemon_sock(const struct paths *paths) must_check;
+char *paths_daemon_lock(const struct paths *paths) must_check;
+char *paths_daemon_log(const struct paths *paths) must_check;
+char *paths_state_db(const struct paths *paths) must_check;
+char *paths_user_config(const struct paths *paths) must_check;
+
+/* `project` is a project id, `service` a service's name; neither has a slash. */
+char *paths_keeper_dir(const struct paths *paths, const char *project) must_check;
+char *paths_keeper_sock(const struct paths *paths, const char *project,
+                        const char *service) must_check;
+char *paths_keeper_spec(const struct paths *paths, const char *project,
+                        const char *service) must_check;
+char *paths_log_dir(const struct paths *paths, const char *project, const char *service) must_check;
+char *paths_container_dir(const struct paths *paths, const char *project,
+                          const char *service) must_check;
+char *paths_image_store(const struct paths *paths) must_check;
+char *paths_build_cache(const struct paths *paths, const char *project,
+                        const char *service) must_check;
+
+/* "<name>-<8 hex digits of the sha256 of root>"; root is a real path (path_real()). */
+char *paths_project_id(const char *name, const char *root) must_check;
+
+/*
+ * A program of ours (locald-keeper, locald-shim, locald-lifecycle): in $LOCALD_LIBEXEC, in the
+ * build tree this binary runs from, or in ../libexec/locald.  NULL when none is an executable file.
+ */
+char *paths_libexec(const char *name, struct error *err) must_check;
+
+/* This program's own file, good for execve(2) even when the file was replaced meanwhile. */
+char *paths_self(void) must_check;
