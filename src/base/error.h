@@ -14,16 +14,16 @@
 
 /* Failures that errno has no name for; numbers are above every errno. */
 enum error_class {
-	ERR_FAILED = 1000,  /* an operation or a service failed */
-	ERR_USAGE,          /* wrong command line */
-	ERR_CONFIG,         /* wrong configuration; see diagnostics where there are any */
-	ERR_DAEMON,         /* daemon unreachable or incompatible */
-	ERR_NOT_FOUND,      /* no such project, service, image, builder */
-	ERR_TIMEOUT,        /* did not happen in time */
-	ERR_NOT_APPROVED,   /* blocked by policy */
-	ERR_CONFLICT,       /* a port or another resource is taken */
-	ERR_UNSUPPORTED,    /* understood, but not supported yet */
-	ERR_INTERRUPTED,    /* the user pressed Ctrl-C */
+	ERR_FAILED = 1000, /* an operation or a service failed */
+	ERR_USAGE,         /* wrong command line */
+	ERR_CONFIG,        /* wrong configuration; see diagnostics where there are any */
+	ERR_DAEMON,        /* daemon unreachable or incompatible */
+	ERR_NOT_FOUND,     /* no such project, service, image, builder */
+	ERR_TIMEOUT,       /* did not happen in time */
+	ERR_NOT_APPROVED,  /* blocked by policy */
+	ERR_CONFLICT,      /* a port or another resource is taken */
+	ERR_UNSUPPORTED,   /* understood, but not supported yet */
+	ERR_INTERRUPTED,   /* the user pressed Ctrl-C */
 };
 
 struct error {

@@ -11,7 +11,7 @@
 
 struct error;
 
-#define SHA256_HEX_SIZE 65    /* with the NUL */
+#define SHA256_HEX_SIZE    65 /* with the NUL */
 #define SHA256_DIGEST_SIZE 72 /* "sha256:" + hex + NUL */
 
 struct sha256 {

@@ -50,8 +50,8 @@ struct strv {
 	}
 
 void strv_release(struct strv *v);
-void strv_add(struct strv *v, const char *s);                           /* copies */
-void strv_add_take(struct strv *v, char *s);                            /* takes ownership */
+void strv_add(struct strv *v, const char *s); /* copies */
+void strv_add_take(struct strv *v, char *s);  /* takes ownership */
 void strv_addf(struct strv *v, const char *fmt, ...) printf_like(2, 3);
 void strv_copy(struct strv *dst, const struct strv *src);
 bool strv_has(const struct strv *v, const char *s);

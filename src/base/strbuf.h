@@ -33,13 +33,13 @@ extern char strbuf_empty[1];
 	}
 
 void strbuf_release(struct strbuf *sb);
-void strbuf_reset(struct strbuf *sb);                       /* keeps the storage */
-void strbuf_grow(struct strbuf *sb, size_t extra);          /* room for extra bytes */
+void strbuf_reset(struct strbuf *sb);              /* keeps the storage */
+void strbuf_grow(struct strbuf *sb, size_t extra); /* room for extra bytes */
 void strbuf_add(struct strbuf *sb, const void *data, size_t len);
 void strbuf_adds(struct strbuf *sb, const char *s);
 void strbuf_addch(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) printf_like(2, 3);
 void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list args) printf_like(2, 0);
-void strbuf_consume(struct strbuf *sb, size_t len);         /* drops bytes at the front */
+void strbuf_consume(struct strbuf *sb, size_t len); /* drops bytes at the front */
 void strbuf_truncate(struct strbuf *sb, size_t len);
 char *strbuf_detach(struct strbuf *sb) must_check;

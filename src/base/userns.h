@@ -20,8 +20,8 @@
 struct error;
 
 #define USERNS_ROOT_BASE 1812725760u /* inside the range systemd reserves for containers */
-#define USERNS_COUNT 65536u
-#define USERNS_EXTENTS 4
+#define USERNS_COUNT     65536u
+#define USERNS_EXTENTS   4
 
 struct userns_extent {
 	uint32_t inside, outside, count;

@@ -22,14 +22,14 @@ struct child_fd {
 };
 
 struct child_spec {
-	const char *path;          /* the program; looked up in PATH when it has no slash */
-	const char *const *argv;   /* NULL-terminated */
-	const char *const *env;    /* NULL-terminated; NULL: our own */
-	const char *cwd;           /* NULL: ours */
+	const char *path;        /* the program; looked up in PATH when it has no slash */
+	const char *const *argv; /* NULL-terminated */
+	const char *const *env;  /* NULL-terminated; NULL: our own */
+	const char *cwd;         /* NULL: ours */
 	const struct child_fd *fds;
-	size_t nfds;               /* descriptors 0, 1, 2 that are not listed become /dev/null */
-	bool new_session;          /* setsid(2) */
-	bool die_with_parent;      /* PR_SET_PDEATHSIG SIGKILL */
+	size_t nfds;          /* descriptors 0, 1, 2 that are not listed become /dev/null */
+	bool new_session;     /* setsid(2) */
+	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
 };
 
 /* Returns the pid; blocks until the exec has happened. */

@@ -20,7 +20,8 @@ struct stream;
 
 struct stream_events {
 	void (*on_read)(struct stream *stream, void *data);
-	/* No more bytes will come; error is 0 for a clean end, else an errno.  Writing may go on. */
+	/* No more bytes will come; error is 0 for a clean end, else an errno.  Writing may go on.
+	 */
 	void (*on_eof)(struct stream *stream, int error, void *data);
 	/* The queue fell below write_low; may be NULL. */
 	void (*on_drain)(struct stream *stream, void *data);
@@ -33,8 +34,8 @@ struct stream_events {
 #define STREAM_WRITE_LOW  (64 * 1024)
 
 /* Makes fd non-blocking and takes it, on failure too. */
-struct stream *stream_new(struct loop *loop, int fd, const struct stream_events *events,
-                          void *data, struct error *err);
+struct stream *stream_new(struct loop *loop, int fd, const struct stream_events *events, void *data,
+                          struct error *err);
 void stream_free(struct stream *stream);
 DEFINE_FREEP(stream)
 

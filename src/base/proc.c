@@ -1,0 +1,100 @@
+#include "base/proc.h"
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -1;
+	buf[n] = '\0';
+	return n;
+}
+
+void proc_boot_id(char out[PROC_BOOT_ID_SIZE])
+{
+	if (read_small("/proc/sys/kernel/random/boot_id", out, PROC_BOOT_ID_SIZE) < 0)
+		out[0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
+{
+	char path[64], buf[1024];
+	struct proc_stat stat = {0};
+	char *name, *rest;
+	int ppid, pgrp, session;
+	unsigned long long utime, stime, start;
+	long long rss;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_small(path, buf, sizeof(buf)) < 0)
+		return error_errno(err, errno, "process %d", (int)pid);
+	/* The name may hold anything, parentheses too: it ends at the last one. */
+	name = strchr(buf, '(');
+	rest = strrchr(buf, ')');
+	if (!name || !rest)
+		return error_set(err, EPROTO, "%s: unexpected format", path);
+	*rest = '\0';
+	str_copy(stat.comm, sizeof(stat.comm), name + 1);
+	/* proc(5): fields 3-6, 14, 15, 22 and 24. */
+	if (sscanf(rest + 2,
+	           "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
+	           "%llu %*u %lld",
+	           &stat.state, &ppid, &pgrp, &session, &utime, &stime, &start, &rss) != 8)
+		return error_set(err, EPROTO, "%s: unexpected format", path);
+	stat.ppid = ppid;
+	stat.pgrp = pgrp;
+	stat.session = session;
+	stat.utime_ticks = utime;
+	stat.stime_ticks = stime;
+	stat.start_ticks = start;
+	stat.rss_pages = rss;
+	*ret = stat;
+	return 0;
+}
+
+int proc_identify(pid_t pid, struct proc_id *ret, struct error *err)
+{
+	struct proc_stat stat;
+
+	if (proc_read_stat(pid, &stat, err) < 0)
+		return -1;
+	ret->pid = pid;
+	ret->start_ticks = stat.start_ticks;
+	proc_boot_id(ret->boot_id);
+	return 0;
+}
+
+bool proc_is_alive(const struct proc_id *id)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	char boot_id[PROC_BOOT_ID_SIZE];
+	struct proc_stat stat;
+
+	proc_boot_id(boot_id);
+	if (!str_eq(boot_id, id->boot_id) || proc_read_stat(id->pid, &stat, &err) < 0)
+		return false;
+	return stat.start_ticks == id->start_ticks && stat.state != 'Z' && stat.state != 'X';
+}
+
+int proc_pidfd_open(pid_t pid, struct error *err)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return error_errno(err, errno, "pidfd_open %d", (int)pid);
+	return fd;
+}
