@@ -1,0 +1,66 @@
+/*
+ * schema - the one table of all keys of locald.toml.
+ *
+ * A row says a key's path ("services.*.port"), its type and bounds, the field
+ * that it fills, one line of description, and what of it is not supported yet.
+ * Reading, "did you mean", the JSON Schema and the docs checks come from it.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "config/project.h"
+
+enum config_type {
+	CFG_BOOL,
+	CFG_INT,
+	CFG_PORT,
+	CFG_DURATION, /* seconds, or "500ms", "2s", "1m"; kept in ms */
+	CFG_STRING,
+	CFG_STRINGS,
+	CFG_NAME, /* a DNS label */
+	CFG_DOMAIN,
+	CFG_ENUM, /* one of `choices`; kept as its index */
+	CFG_SIGNAL,
+	CFG_COMMAND,
+	CFG_ENV,     /* table of NAME = string, number or boolean */
+	CFG_DEPENDS, /* array of names, or table of name = "ready" */
+	CFG_TABLE,
+	CFG_HEALTH,   /* string = command, or table */
+	CFG_BUILD,    /* table; sets is_set */
+	CFG_SERVICES, /* table of services */
+	CFG_ANY,      /* only for keys that are not supported yet */
+};
+
+struct config_key {
+	const char *path;
+	const char *summary;
+	enum config_type type;
+	size_t offset;       /* in project_config, or in service_config below services.* */
+	int64_t min, max;    /* CFG_INT, and CFG_DURATION in ms */
+	const char *choices; /* CFG_ENUM: "exec worker", in the order of the C enum */
+	/*
+	 * Not supported yet: for CFG_ENUM these further choices; for others "" when
+	 * any value is, or the only text that is accepted ("1", "false").
+	 */
+	const char *later;
+	size_t flag;        /* offset of a bool set when the key is given; 0: none */
+	bool is_inner_only; /* not in the user's and the parents' files */
+};
+
+/* The n-th row, NULL after the last. */
+const struct config_key *schema_key_at(size_t n);
+const struct config_key *schema_find(const char *path);
+
+/*
+ * Reads one parsed file into the project, over what is there.  `is_outer`: the
+ * user's or a parent's file, which has no services.  Findings go to diags.
+ */
+void schema_load(struct project_config *project, const struct config_file *file,
+                 const struct toml_table *root, bool is_outer, struct diagnostics *diags);
+
+/* Defaults, and what fields own, by the table. */
+void schema_release_service(struct service_config *service);
+void schema_release_project(struct project_config *project);
+
+/* A JSON Schema (draft 2020-12) of locald.toml. */
+json_t *schema_to_json_schema(void);
