@@ -1,11 +1,51 @@
-# The front door. Meson does the building; `make help` lists what there is.
+# The front door.  Meson does the building; `make help` lists what there is.
 BUILD  ?= build
+ASAN   ?= build-asan
 PREFIX ?= /usr/local
+T      ?=
 
-all: $(BUILD)/build.ninja
+# Debian's Python, which has Debian's pytest, where another one comes first on PATH.
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+SETUP  := @tools/setup.sh
+
+all: setup-build $(BUILD)/build.ninja ## build everything into build/
 	@ninja -C $(BUILD)
 
-$(BUILD)/build.ninja:
-	@meson setup $(BUILD) --prefix $(PREFIX) >/dev/null
+check: setup-build setup-test ## all tests and checks; T=name runs those whose name matches
+	@$(PYTHON) tools/check.py --build $(BUILD) --asan $(ASAN) $(if $(T),--match '$(T)')
 
-.PHONY: all
+check-unit: setup-build setup-test ## unit tests and fuzz replays, with sanitizers
+	@$(PYTHON) tools/check.py --asan $(ASAN) --only unit $(if $(T),--match '$(T)')
+
+check-e2e: setup-build setup-test ## the real programs, end to end
+	@$(PYTHON) tools/check.py --build $(BUILD) --only e2e $(if $(T),--match '$(T)')
+
+demo: setup-demo all ## one project, both modes: see examples/demo
+	@$(PYTHON) tools/demo.py --build $(BUILD)
+
+bench: setup-bench all ## ratios against what is installed
+	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(T),--match '$(T)')
+
+install: all ## install below PREFIX (and DESTDIR)
+	@meson configure $(BUILD) -Dprefix='$(PREFIX)'
+	@meson install -C $(BUILD) --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
+
+uninstall: ## remove what install put there
+	@$(PYTHON) tools/uninstall.py --build $(BUILD) --destdir '$(DESTDIR)'
+
+format: ## clang-format every C file
+	@tools/check_format.sh --fix
+
+clean: ## remove the build folders
+	@rm -rf $(BUILD) $(ASAN)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix '$(PREFIX)' >/dev/null
+
+setup-%:
+	$(SETUP) $*
+
+.PHONY: all check check-unit check-e2e demo bench install uninstall format clean help
