@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Runs the parts of `make check` one after the other; a failing part hides no later one.
+
+The last line counts what ran: `N passed, N failed, N skipped`; the exit status is 1 when
+something failed.  A check is one test; a program under tests/unit is one; an e2e test is one.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Counts:
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def __add__(self, other):
+        return Counts(self.passed + other.passed, self.failed + other.failed,
+                      self.skipped + other.skipped)
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def run(*argv, **options):
+    sys.stdout.flush()
+    return subprocess.run(argv, cwd=ROOT, **options).returncode
+
+
+def one(*argv):
+    """A command that is one test."""
+    return Counts(failed=1) if run(*argv) else Counts(passed=1)
+
+
+def build(folder, *options):
+    if not (folder / "build.ninja").exists() and run(
+        "meson", "setup", str(folder), *options, stdout=subprocess.DEVNULL
+    ):
+        return Counts(failed=1)
+    return one("ninja", "-C", str(folder), "--quiet")
+
+
+def meson_tests(folder, match):
+    """The unit tests and fuzz replays: every test that Meson knows."""
+    log = folder / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    names = []
+    if match:
+        listed = subprocess.run(["meson", "test", "-C", str(folder), "--no-rebuild", "--list"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        names = [line.rpartition(" / ")[2] for line in listed.stdout.splitlines() if match in line]
+        if not names:
+            return Counts()
+    status = run("meson", "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs", *names)
+    counts = Counts()
+    with contextlib.suppress(FileNotFoundError), log.open(encoding="utf-8") as lines:
+        for line in lines:
+            result = json.loads(line)["result"]
+            counts += Counts(result in ("OK", "EXPECTEDFAIL"),
+                             result not in ("OK", "EXPECTEDFAIL", "SKIP"), result == "SKIP")
+    if status and not counts.failed:
+        counts += Counts(failed=1)
+    return counts
+
+
+def pytest(folder, build_folder, match):
+    if not any((ROOT / folder).rglob("test_*.py")):
+        return Counts()
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        env = dict(os.environ, LOCALD_BUILD=str(build_folder), PYTHONDONTWRITEBYTECODE="1")
+        status = run(
+            sys.executable, "-m", "pytest", folder, "-q", "-rsfE", "--tb=short",
+            "-p", "no:cacheprovider", f"--junitxml={report.name}",
+            *(["-k", match] if match else []), env=env,
+        )
+        try:
+            suites = list(xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite"))
+        except xml.etree.ElementTree.ParseError:
+            return Counts(failed=1)
+    counts = Counts()
+    for suite in suites:
+        total, skipped = int(suite.get("tests")), int(suite.get("skipped"))
+        failed = int(suite.get("failures")) + int(suite.get("errors"))
+        counts += Counts(max(total - failed - skipped, 0), failed, skipped)
+    nothing_matched = status == 5
+    if status and not counts.failed and not nothing_matched:
+        counts += Counts(failed=1)
+    return counts
+
+
+def parts_of(args):
+    """(name, function) in order.  A part that needs a build comes after it."""
+    plain = ROOT / args.build if args.build else None
+    asan = ROOT / args.asan if args.asan else None
+    tool = str(ROOT / "tools") + "/"
+    python = sys.executable
+    if plain:
+        yield "build", lambda: build(plain)
+    if asan:
+        yield "build with sanitizers", lambda: build(
+            asan, "-Db_sanitize=address,undefined", "-Dbuildtype=debug")
+    if args.only is None:
+        yield "layers", lambda: one(python, tool + "check_layers.py")
+        yield "format", lambda: one(tool + "check_format.sh")
+        yield "style", lambda: one(python, tool + "check_style.py", "--build", str(plain))
+        yield "docs", lambda: one(python, tool + "check_docs.py", "--build", str(plain))
+    if args.only in (None, "unit"):
+        yield "unit", lambda: meson_tests(asan, args.match)
+    if args.only is None:
+        yield "unit, optimised", lambda: meson_tests(plain, args.match)
+        yield "conformance", lambda: pytest("tests/conformance", plain, args.match)
+    if args.only in (None, "e2e"):
+        yield "e2e", lambda: pytest("tests/e2e", plain, args.match)
+
+
+def is_wanted(name, match):
+    runners = ("build", "build with sanitizers", "unit", "unit, optimised", "conformance", "e2e")
+    return not match or name in runners or match in name
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", help="folder of the plain build")
+    parser.add_argument("--asan", help="folder of the build with sanitizers")
+    parser.add_argument("--only", choices=("unit", "e2e"))
+    parser.add_argument("--match", help="only tests with this in their name")
+    args = parser.parse_args()
+
+    start, total, rows = time.monotonic(), Counts(), []
+    for name, part in parts_of(args):
+        if not is_wanted(name, args.match):
+            continue
+        print(f"\n== {name}", flush=True)
+        began = time.monotonic()
+        counts = part()
+        rows.append((name, counts, time.monotonic() - began))
+        if args.match and name.startswith("build") and not counts.failed:
+            continue
+        total += counts
+
+    print("\n== summary")
+    for name, counts, seconds in rows:
+        print(f"  {'FAILED' if counts.failed else 'ok':6}  {name:22} {seconds:6.1f} s   {counts}")
+    seconds = round(time.monotonic() - start)
+    nothing = not (total.passed or total.failed or total.skipped)
+    if nothing and args.match:
+        print(f"no test has `{args.match}` in its name")
+    print(f"  in {seconds // 60} min {seconds % 60} s")
+    print(total)
+    return 1 if total.failed or nothing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
