@@ -1,0 +1,73 @@
+/*
+ * plan - what one service is to be: everything the daemon composed from the
+ * configuration, with ports, environment and defaults already filled in.
+ *
+ * A plan is a value that owns all its strings.  `fingerprint` stands for the
+ * whole of it: two plans with the same fingerprint start the same service, so
+ * an apply leaves a running one alone.
+ */
+#pragma once
+
+#include "base/array.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum plan_mode { PLAN_HOST, PLAN_CONTAINER };
+
+enum dep_condition { DEP_READY, DEP_STARTED, DEP_COMPLETED };
+
+struct plan_dep {
+	char *name;
+	enum dep_condition condition;
+};
+
+enum plan_health_kind {
+	PLAN_HEALTH_DEFAULT, /* with a port: it accepts, and the listener is ours; without: started */
+	PLAN_HEALTH_TCP,
+	PLAN_HEALTH_HTTP, /* GET path, 2xx or 3xx */
+	PLAN_HEALTH_COMMAND,
+};
+
+struct plan_health {
+	enum plan_health_kind kind;
+	char *path;       /* http */
+	struct strv argv; /* command; runs with the service's environment and folder */
+	int64_t interval_ms, timeout_ms;
+	int64_t start_period_ms; /* not ready after this long (0: no limit) is a failure */
+	int retries;             /* failures in a row that make a ready service unhealthy */
+};
+
+enum plan_restart { PLAN_RESTART_NO, PLAN_RESTART_ON_FAILURE, PLAN_RESTART_ALWAYS };
+
+struct service_plan {
+	char *name;
+	enum plan_mode mode;
+	struct strv argv; /* may be empty when needs_prepare */
+	struct strv env;  /* NAME=value, complete */
+	char *cwd;
+	bool has_port;
+	int port; /* what $PORT says; 0 without a port */
+	ARRAY(struct plan_dep) deps;
+	struct plan_health health;
+	int stop_signal;
+	int64_t stop_timeout_ms;
+	struct strv stop_argv; /* the stop command; empty: the signal only */
+	bool oneshot;          /* ready means completed */
+	ARRAY(int) success_codes; /* besides 0 */
+	enum plan_restart restart;
+	int max_restarts;   /* in a row; 0: no limit */
+	bool needs_prepare; /* supervisor_events.prepare comes before each start */
+	char *fingerprint;
+};
+
+/* Zeroed, with the defaults of docs/locald-toml: SIGTERM, 10 s, on-failure, probe each second. */
+void service_plan_init(struct service_plan *plan, const char *name);
+void service_plan_release(struct service_plan *plan);
+void service_plan_copy(struct service_plan *dst, const struct service_plan *src);
+
+bool service_plan_is_success(const struct service_plan *plan, int exit_code);
+
+/* One line such as "no such service db in depends_on of web", or a cycle's full path. */
+int service_plans_check(const struct service_plan *plans, size_t count, struct error *err);

@@ -1,0 +1,51 @@
+/*
+ * port_holder - who listens on a TCP port, from /proc/net/tcp{,6} and the
+ * descriptors of processes.
+ *
+ * A port may be held by a process that we may not look into; then only its
+ * being held is known (pid 0).  Blocks on /proc only.
+ */
+#pragma once
+
+#include "base/array.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct error;
+
+/* One listening socket. */
+struct port_listener {
+	int port;
+	uint64_t inode;
+	bool is_ipv6;
+	bool is_reachable; /* from loopback: bound to loopback or to any address */
+};
+
+struct port_listeners {
+	ARRAY(struct port_listener) items;
+};
+
+int port_listeners_read(struct port_listeners *ret, struct error *err);
+void port_listeners_release(struct port_listeners *listeners);
+const struct port_listener *port_listeners_find(const struct port_listeners *listeners, int port);
+
+/*
+ * Keeps of `listeners` those that a process in the tree of `root` holds; the
+ * tree is `root` and its descendants as /proc shows them now.
+ */
+void port_listeners_of_tree(const struct port_listeners *listeners, pid_t root,
+                            struct port_listeners *ret);
+
+struct port_holder {
+	pid_t pid; /* 0: held by someone we may not see */
+	char *command;
+	char *cwd;
+};
+
+/* Returns false when nobody listens. */
+bool port_holder_find(int port, struct port_holder *ret);
+void port_holder_release(struct port_holder *holder);
+/* "pid 4711 (python3 -m http.server) in /home/ann/shop" */
+char *port_holder_text(const struct port_holder *holder) __attribute__((warn_unused_result));

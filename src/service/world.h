@@ -1,0 +1,80 @@
+/*
+ * world - what the supervisor does to the machine, as a table of functions.
+ *
+ * world_loop.h is the real one; tests bring a world in which time, keepers and
+ * probes are plain values.  Callbacks never come from inside the function that
+ * asked for them.
+ */
+#pragma once
+
+#include "keeper/protocol.h"
+#include "service/plan.h"
+#include "service/supervisor.h"
+
+struct keeper;
+struct probe;
+struct timer;
+
+struct keeper_events {
+	/* Something changed, or the first status. */
+	void (*on_status)(const struct keeper_status *status, pid_t keeper, void *data);
+	/*
+	 * The keeper is gone, or was never there; always the last call, the keeper must then
+	 * be freed.  err is set when it could not be started at all.
+	 */
+	void (*on_gone)(const struct service_exit *exit, const struct error *err, void *data);
+};
+
+enum probe_verdict {
+	PROBE_OK,
+	PROBE_NOT_YET,    /* nothing there, or it said no */
+	PROBE_OTHER_PORT, /* the tree listens, but not on the port it was given */
+	PROBE_STRANGER,   /* the port is held by someone outside the tree */
+};
+
+struct probe_result {
+	enum probe_verdict verdict;
+	int port;          /* where it answers; for PROBE_OTHER_PORT the port found */
+	bool is_ipv6_only;
+	const char *text;  /* why not; NULL when OK */
+};
+
+typedef void probe_done_fn(const struct probe_result *result, void *data);
+typedef void timer_fn(void *data);
+
+struct probe_request {
+	const struct service_plan *plan;
+	int port;      /* to look at; 0: none */
+	pid_t keeper;  /* root of the tree that may own the listener */
+	bool is_liveness; /* the service was ready: look without connecting where that is enough */
+};
+
+struct supervisor_world {
+	void *data; /* given to each function */
+
+	int64_t (*mono_ms)(void *data);
+	int64_t (*real_ns)(void *data);
+	struct timer *(*timer_add)(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data);
+	void (*timer_free)(struct timer *timer, void *data);
+
+	/* Starts a keeper, or finds the one that lives. */
+	struct keeper *(*keeper_start)(const struct keeper_spec *spec,
+	                               const struct keeper_events *events, void *events_data,
+	                               void *data, struct error *err);
+	struct keeper *(*keeper_adopt)(const struct keeper_spec *spec,
+	                               const struct keeper_events *events, void *events_data,
+	                               void *data);
+	/* op: "stop" or "kill". */
+	void (*keeper_command)(struct keeper *keeper, const char *op, void *data);
+	void (*keeper_free)(struct keeper *keeper, void *data);
+
+	struct probe *(*probe_start)(const struct probe_request *request, probe_done_fn *fn,
+	                             void *fn_data, void *data);
+	void (*probe_free)(struct probe *probe, void *data);
+
+	/* -1 with an error that names the holder when the port cannot be had. */
+	int (*port_check)(int port, void *data, struct error *err);
+
+	/* The last lines of a run, for a crash. */
+	void (*last_lines)(const char *log_dir, uint32_t run, struct strv *ret, void *data);
+};

@@ -1,0 +1,17 @@
+/*
+ * world_loop - the real machine behind the supervisor: keepers by
+ * keeper_client.h, probes by probe.h, timers of the loop.
+ */
+#pragma once
+
+#include "service/world.h"
+
+struct loop;
+
+struct world_loop {
+	struct loop *loop;
+	const char *keeper_path; /* the locald-keeper program */
+};
+
+/* `self` must outlive what is returned. */
+struct supervisor_world world_loop_make(struct world_loop *self);
