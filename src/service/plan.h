@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct error;
+
 enum plan_mode { PLAN_HOST, PLAN_CONTAINER };
 
 enum dep_condition { DEP_READY, DEP_STARTED, DEP_COMPLETED };
@@ -24,7 +26,8 @@ struct plan_dep {
 };
 
 enum plan_health_kind {
-	PLAN_HEALTH_DEFAULT, /* with a port: it accepts, and the listener is ours; without: started */
+	PLAN_HEALTH_DEFAULT, /* with a port: it accepts, and the listener is ours; without: started
+	                      */
 	PLAN_HEALTH_TCP,
 	PLAN_HEALTH_HTTP, /* GET path, 2xx or 3xx */
 	PLAN_HEALTH_COMMAND,
@@ -53,8 +56,8 @@ struct service_plan {
 	struct plan_health health;
 	int stop_signal;
 	int64_t stop_timeout_ms;
-	struct strv stop_argv; /* the stop command; empty: the signal only */
-	bool oneshot;          /* ready means completed */
+	struct strv stop_argv;    /* the stop command; empty: the signal only */
+	bool oneshot;             /* ready means completed */
 	ARRAY(int) success_codes; /* besides 0 */
 	enum plan_restart restart;
 	int max_restarts;   /* in a row; 0: no limit */

@@ -27,7 +27,7 @@ struct port_lease {
 struct port_pool {
 	int first, last; /* both included */
 	port_probe_fn *is_free;
-	void *data; /* for is_free */
+	void *data;                      /* for is_free */
 	ARRAY(struct port_lease) leases; /* to be read by whoever saves them */
 };
 

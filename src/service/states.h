@@ -43,21 +43,21 @@ enum service_event {
 	EVENT_STARTED,        /* the keeper says the program runs */
 	EVENT_START_FAILED,   /* refused before there was a process */
 	EVENT_PROBE_OK,
-	EVENT_PROBE_FAILED,   /* often enough in a row to count */
-	EVENT_EXITED,         /* the tree is gone; the status may be unknown */
-	EVENT_RETRY,          /* the back-off is over */
-	EVENT_BLOCK,          /* the approval is gone */
+	EVENT_PROBE_FAILED, /* often enough in a row to count */
+	EVENT_EXITED,       /* the tree is gone; the status may be unknown */
+	EVENT_RETRY,        /* the back-off is over */
+	EVENT_BLOCK,        /* the approval is gone */
 	SERVICE_EVENT_COUNT,
 };
 
 enum service_action {
 	ACTION_NONE, /* only in an empty cell: a bug */
 	ACTION_IGNORE,
-	ACTION_WAIT,           /* -> waiting, and look at the dependencies */
-	ACTION_BEGIN,          /* dependencies hold: prepare or launch */
-	ACTION_LAUNCH,         /* start the keeper */
-	ACTION_GIVE_UP,        /* -> crashed without a next try */
-	ACTION_RUN,            /* -> running, probes begin */
+	ACTION_WAIT,    /* -> waiting, and look at the dependencies */
+	ACTION_BEGIN,   /* dependencies hold: prepare or launch */
+	ACTION_LAUNCH,  /* start the keeper */
+	ACTION_GIVE_UP, /* -> crashed without a next try */
+	ACTION_RUN,     /* -> running, probes begin */
 	ACTION_MARK_READY,
 	ACTION_MARK_UNHEALTHY,
 	ACTION_SETTLE,         /* it ended by itself: exited or crashed, and the policy */

@@ -45,14 +45,14 @@ struct service_snapshot {
 	uint64_t start_ticks;
 	uint32_t run;            /* of the current or last run; 0: never */
 	const char *fingerprint; /* of that run; NULL: never */
-	int port;                /* where it really answers; differs from plan->port with a warning */
-	bool is_ipv6_only;       /* it listens on ::1 only */
+	int port;            /* where it really answers; differs from plan->port with a warning */
+	bool is_ipv6_only;   /* it listens on ::1 only */
 	const char *detail;  /* one line, why it is in this state; NULL: nothing to say */
 	const char *warning; /* something to fix, with the fix; NULL: none */
 	struct service_exit last_exit;
-	const struct strv *last_lines; /* of the run that crashed */
-	int restarts;                  /* in a row */
-	int64_t next_try_ms;           /* from now; -1: none is due */
+	const struct strv *last_lines;          /* of the run that crashed */
+	int restarts;                           /* in a row */
+	int64_t next_try_ms;                    /* from now; -1: none is due */
 	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
 };
 
@@ -74,8 +74,8 @@ struct supervisor_events {
 /* How one service came out of an operation. */
 struct service_result {
 	const char *service;
-	struct error err;  /* code 0: as wanted */
-	bool was_changed;  /* false: it already was as wanted, nothing was done */
+	struct error err; /* code 0: as wanted */
+	bool was_changed; /* false: it already was as wanted, nothing was done */
 };
 
 /*
@@ -116,8 +116,8 @@ struct apply_options {
  */
 uint64_t supervisor_apply(struct supervisor *sup, const char *project,
                           const struct service_plan *plans, size_t count,
-                          const struct apply_options *options, supervisor_done_fn *done,
-                          void *data, struct error *err);
+                          const struct apply_options *options, supervisor_done_fn *done, void *data,
+                          struct error *err);
 
 /* subset NULL or empty: every service of the project. */
 uint64_t supervisor_stop(struct supervisor *sup, const char *project, const struct strv *subset,

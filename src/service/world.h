@@ -34,9 +34,9 @@ enum probe_verdict {
 
 struct probe_result {
 	enum probe_verdict verdict;
-	int port;          /* where it answers; for PROBE_OTHER_PORT the port found */
+	int port; /* where it answers; for PROBE_OTHER_PORT the port found */
 	bool is_ipv6_only;
-	const char *text;  /* why not; NULL when OK */
+	const char *text; /* why not; NULL when OK */
 };
 
 typedef void probe_done_fn(const struct probe_result *result, void *data);
@@ -44,8 +44,8 @@ typedef void timer_fn(void *data);
 
 struct probe_request {
 	const struct service_plan *plan;
-	int port;      /* to look at; 0: none */
-	pid_t keeper;  /* root of the tree that may own the listener */
+	int port;         /* to look at; 0: none */
+	pid_t keeper;     /* root of the tree that may own the listener */
 	bool is_liveness; /* the service was ready: look without connecting where that is enough */
 };
 

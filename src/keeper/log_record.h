@@ -1,0 +1,72 @@
+/*
+ * log_record - the format of a service's log, for those who write and read it.
+ *
+ * A log is a folder of segments, each named by the seq of its first record
+ * ("00000000000000000001.seg") and holding records back to back:
+ *
+ *   magic u32 | len u32 | seq u64 | pos u64 | mono_ns i64 | real_ns i64 | run u32
+ *   stream u8 | flags u8 | zero u16 | sum u32 | len bytes | size u32
+ *
+ * in host byte order.  `sum` is over all that comes before it and the bytes;
+ * `size`, the whole record's, lets a reader walk backwards.  `pos` counts what
+ * the service had written before this record, stored or not: a jump of seq or pos
+ * says how much was evicted or dropped, so stored + evicted + dropped is always
+ * what was written.  A record that does not check is torn: the log ends there.
+ * Bytes are as written, newline included.  An event's are `key=value` lines.
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_stream { LOG_OUT = 1, LOG_ERR = 2, LOG_EVENT = 3 };
+
+/* Flags. */
+#define LOG_CONT    1u /* the line goes on in the next record of this stream */
+#define LOG_PARTIAL 2u /* the stream ended here, without a newline */
+
+#define LOG_RECORD_HEAD     52
+#define LOG_RECORD_OVERHEAD (LOG_RECORD_HEAD + 4)
+#define LOG_RECORD_MAX_DATA (64 * 1024)
+#define LOG_RECORD_MAX      (LOG_RECORD_MAX_DATA + LOG_RECORD_OVERHEAD)
+
+struct log_record {
+	uint64_t seq;
+	uint64_t pos;
+	int64_t mono_ns, real_ns;
+	uint32_t run;
+	enum log_stream stream;
+	unsigned int flags;
+	const char *data;
+	size_t len;
+};
+
+/* Writes the record; `out` has room for len + LOG_RECORD_OVERHEAD.  Returns its size. */
+size_t log_record_encode(const struct log_record *record, char *out);
+
+/*
+ * Reads the record at the start of `buf`; data points into it.  Returns its size,
+ * 0 when more bytes are needed, -1 when this is no record.
+ */
+long log_record_decode(const char *buf, size_t len, struct log_record *ret);
+
+/* The size of the record that ends before buf + len, from its last 4 bytes; 0: nonsense. */
+size_t log_record_size_before(const char *buf, size_t len);
+
+/* File names of segments. */
+#define LOG_SEGMENT_NAME_SIZE 25
+void log_segment_name(uint64_t first_seq, char out[LOG_SEGMENT_NAME_SIZE]);
+/* False when the name is not one of a segment. */
+bool log_segment_parse(const char *name, uint64_t *ret_first_seq);
+
+/*
+ * Events.  The first line is event=<name>:
+ *   start    pid, argv0
+ *   fail     errno, text: the program could not be executed
+ *   stop     a stop was asked for
+ *   drop     records, bytes, errno: not stored, the disk refused them
+ *   exit     code (-1: signal), signal, killed, requested, run_ms
+ */
