@@ -1,0 +1,24 @@
+/*
+ * acceptor - takes connections from a listening socket, a few per wake-up.
+ *
+ * Pauses by itself when descriptors run out (EMFILE, ENFILE) and tries again a
+ * little later, and pauses when the owner says it has enough.  Owns the socket.
+ */
+#pragma once
+
+#include "loop/loop.h"
+
+#include <stdbool.h>
+
+struct acceptor;
+
+/* The new connection is the callback's: non-blocking and CLOEXEC. */
+typedef void acceptor_fn(int fd, void *data);
+
+/* Takes listen_fd, on failure too. */
+struct acceptor *acceptor_new(struct loop *loop, int listen_fd, acceptor_fn *fn, void *data,
+                              struct error *err);
+void acceptor_free(struct acceptor *acceptor);
+DEFINE_FREEP(acceptor)
+
+void acceptor_pause(struct acceptor *acceptor, bool is_paused);

@@ -1,0 +1,31 @@
+/*
+ * control - what the daemon and the proxy say to each other: JSON packets over a
+ * SOCK_SEQPACKET socketpair, some with descriptors attached.
+ *
+ *	daemon → proxy  {"op":"listen","ports":[…]}         one listening socket attached per port
+ *	                {"op":"routes","version":N,"routes":[{"host","project","service","port",
+ *	                 "state","detail","log":[…]}]}      the whole table, at each change
+ *	                {"op":"routes","memfd":true}        the same message, in the attached memfd
+ *	                {"op":"count"}
+ *	proxy → daemon  {"op":"ready"}                      after the first listen
+ *	                {"op":"counts","requests":N,"connections":N,"tunnels":N,"upstream":N,…}
+ *
+ * The sending functions are the daemon's; they do not block on a socket that is
+ * non-blocking (EAGAIN: send again later; only the newest table matters).
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+#include <stdint.h>
+
+struct error;
+
+#define CONTROL_MAX_PACKET (64 * 1024)
+#define CONTROL_MAX_TABLE  (16 * 1024 * 1024)
+
+/* ports[i] is where fds[i] listens; two sockets (IPv4, IPv6) may have one port. */
+int control_send_listen(int sock, const int *ports, const int *fds, size_t count,
+                        struct error *err);
+/* `json` is the whole routes message; goes into a sealed memfd when it is too big for a packet. */
+int control_send_routes(int sock, const char *json, size_t len, struct error *err);
