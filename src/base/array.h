@@ -31,7 +31,8 @@ void *array_grow(void *items, size_t *cap, size_t len, size_t size);
 	})
 
 #define array_foreach(item, a)                                                                     \
-	for (__typeof__((a)->items) item = (a)->items; item && item < (a)->items + (a)->len; item++)
+	for (__typeof__((a)->items[0]) *item = (a)->items; item && item < (a)->items + (a)->len;   \
+	     item++)
 
 #define array_index(a, item) ((size_t)((item) - (a)->items))
 
