@@ -121,7 +121,7 @@ int toml_get_strv(const struct toml_table *table, const char *key, struct strv *
 /* Is it a string that C can hold, without a NUL inside? */
 bool toml_is_c_string(const struct toml_value *value);
 
-/* "string", "integer", … for messages. */
+/* "a string", "an integer", … for messages. */
 const char *toml_type_name(enum toml_type type);
 
 /* RFC 3339 text of any of the four date and time types. */
