@@ -15,6 +15,7 @@
 #include "base/json.h"
 
 struct client;
+struct error;
 
 struct client_watch {
 	int interrupt_fd;            /* -1: none */
@@ -42,6 +43,12 @@ json_t *client_call(struct client *client, const char *method, const char *targe
 typedef int client_line_fn(json_t *line, void *data, struct error *err);
 int client_stream(struct client *client, const char *method, const char *target, const json_t *body,
                   client_line_fn *fn, void *data, struct error *err);
+
+/* Did the last request fail because the daemon closed the connection? */
+bool client_is_lost(const struct client *client);
+
+/* A pidfd of the daemon, to see it end; -1 with ESRCH when it has ended already. */
+int client_daemon_pidfd(const struct client *client, struct error *err);
 
 /* The diagnostics array of the last failed request; borrowed, NULL when there was none. */
 const json_t *client_diagnostics(const struct client *client);

@@ -11,7 +11,9 @@
  *   3. writes "ready\n" to N and closes it (or "error TEXT\n", and exits).
  * A daemon run by hand has neither descriptor and takes the lock itself.
  *
- * Blocks, but for no longer than DAEMON_START_TIMEOUT_MS on a daemon.
+ * A daemon that ends removes its socket before it stops to answer.
+ *
+ * Blocks, for at most DAEMON_START_TIMEOUT_MS on the daemon it starts.
  */
 #pragma once
 
@@ -32,3 +34,6 @@ struct client *daemon_start(const struct paths *paths, const char *program, bool
 
 /* As daemon_start(), but ERR_DAEMON when there is no daemon; changes nothing. */
 struct client *daemon_connect(const struct paths *paths, struct error *err) must_check;
+
+/* Waits until the process of a pidfd is gone; ERR_TIMEOUT when it is not. */
+int daemon_wait_exit(int pidfd, int timeout_ms, struct error *err);
