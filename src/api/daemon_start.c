@@ -2,11 +2,11 @@
 
 #include "api/client.h"
 #include "api/paths.h"
-#include "api/version.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "loop/child.h"
@@ -34,7 +34,7 @@ static int check_version(const json_t *ping, struct error *err)
 	if (api == DAEMON_API_VERSION)
 		return 0;
 	error_set(err, ERR_DAEMON, "the daemon is locald %s (API %lld), this is locald %s (API %d)",
-	          json_get_str(ping, "version", "?"), (long long)api, locald_version(),
+	          json_get_str(ping, "version", "?"), (long long)api, LOCALD_VERSION,
 	          DAEMON_API_VERSION);
 	return error_hint(err, "run `locald server shutdown`, then try again; services go on");
 }
