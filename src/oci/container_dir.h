@@ -1,0 +1,27 @@
+/*
+ * container_dir - the directory of one container: its bundle and writable layer.
+ *
+ *   DIR/bundle/config.json, resolv.conf, hosts, hostname, rootfs/ (empty: a mount point)
+ *   DIR/upper/   the writable layer; owned by root of the container's namespace
+ *   DIR/work/    overlayfs's own
+ *
+ * A directory is complete or not there.  Removing it works whoever owns the files.
+ * Does not start anything.  Blocks on the disk.
+ */
+#pragma once
+
+#include "oci/runtime_config.h"
+
+/*
+ * Makes `dir` (its parent must exist).  EEXIST when it is there, unless `replace`:
+ * then the old one goes first, writable layer and all.
+ */
+int container_dir_create(const char *dir, const struct container_request *request, bool replace,
+                         struct error *err);
+/* Gone is fine. */
+int container_dir_remove(const char *dir, struct error *err);
+
+/* DIR/bundle */
+char *container_dir_bundle(const char *dir) must_check;
+/* Adds the diff ids of the layers that the bundle in `dir` uses. */
+int container_dir_layers(const char *dir, struct strv *out, struct error *err);

@@ -1,0 +1,74 @@
+/*
+ * runtime_config - the config.json of a container, from an image and what the
+ * caller wants to be different.
+ *
+ * The root file system is the first mount: an overlay on "/" of the image's
+ * unpacked layers and the container's own upper directory (docs/architecture.md,
+ * "Container").  Users are resolved in the image's own /etc/passwd and /etc/group,
+ * read through the layers, never through the host's files.
+ *
+ * Pure but for those reads: it makes a JSON value, container_dir writes it.
+ * Format: OCI runtime-spec 1.2.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/userns.h"
+#include "oci/image.h"
+
+enum container_mount_type { CONTAINER_BIND, CONTAINER_TMPFS };
+
+struct container_mount {
+	enum container_mount_type type;
+	const char *source; /* host path of a bind mount */
+	const char *target; /* absolute path in the container */
+	bool is_readonly;
+	int64_t size; /* of a tmpfs in bytes; 0: no limit of its own */
+};
+
+struct container_request {
+	const struct store *store;
+	const struct image *image;
+	const char *hostname; /* NULL: the host's name is not shown; "locald" */
+	const char *cwd;      /* NULL: the image's working directory, else "/" */
+	const char *user;     /* "name", "uid", "name:group", "uid:gid"; NULL: the image's */
+	struct strv args;     /* empty: the image's entrypoint and cmd */
+	bool keep_entrypoint; /* args replace only the cmd */
+	struct strv env;      /* NAME=value on top of the image's */
+	ARRAY(struct container_mount) mounts;
+	/* Additional groups (numbers). */
+	ARRAY(uint32_t) groups;
+	bool is_readonly; /* the root file system */
+	bool terminal;
+	int64_t memory_bytes, pids; /* 0: no limit */
+};
+
+void container_request_release(struct container_request *request);
+
+/* Where the bundle's own files are; all absolute. */
+struct container_paths {
+	const char *rootfs, *upper, *work;
+	const char *resolv_conf, *hosts, *hostname;
+};
+
+struct container_user {
+	uint32_t uid, gid;
+	char *home; /* NULL when there is no entry */
+	char *name;
+	ARRAY(uint32_t) groups;
+};
+
+void container_user_release(struct container_user *user);
+
+/* Resolves a user text in the image; ERR_NOT_FOUND for a name it does not have. */
+int container_user_resolve(const struct store *store, const struct image *image, const char *text,
+                           struct container_user *ret, struct error *err);
+
+/* The map of the caller, or for a single id one that makes the caller that user inside. */
+int runtime_config_map(const struct container_user *user, struct userns_map *ret,
+                       struct error *err);
+
+json_t *runtime_config_new(const struct container_request *request,
+                           const struct container_paths *paths, const struct container_user *user,
+                           const struct userns_map *map, struct error *err);
