@@ -1,0 +1,271 @@
+#include "cli/cli.h"
+
+#include "api/api_error.h"
+#include "api/daemon_start.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/project.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+void cli_init(struct cli *cli)
+{
+	*cli = (struct cli){.interrupt_fd = -1};
+	output_init(&cli->output, "auto");
+}
+
+void cli_release(struct cli *cli)
+{
+	client_free(cli->client);
+	diagnostics_release(&cli->diagnostics);
+	paths_release(&cli->paths);
+	free(cli->root);
+	if (cli->interrupt_fd >= 0)
+		close(cli->interrupt_fd);
+}
+
+static char *working_dir(struct error *err)
+{
+	char buf[PATH_MAX];
+
+	if (getcwd(buf, sizeof(buf)))
+		return xstrdup(buf);
+	error_errno(err, errno, "working directory");
+	return NULL;
+}
+
+char *cli_path(const struct cli *cli, const char *path, struct error *err)
+{
+	cleanup_free char *cwd = working_dir(err);
+	cleanup_free char *dir = NULL;
+
+	if (!cwd)
+		return NULL;
+	dir = path_absolute(cwd, cli->dir ? cli->dir : ".");
+	return path_absolute(dir, path);
+}
+
+int cli_find_project(struct cli *cli, struct error *err)
+{
+	cleanup_free char *start = cli_path(cli, ".", err);
+	cleanup_free char *real = start ? path_real(start, err) : NULL;
+
+	if (!real)
+		return -1;
+	cli->root = project_find_root(real, err);
+	return cli->root ? 0 : -1;
+}
+
+static void warn(struct cli *cli, const char *text)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	style_text(&out, &cli->output.err, COLOUR_YELLOW, "warning");
+	strbuf_addf(&out, ": %s\n", text);
+	output_note(&cli->output, &out);
+}
+
+int cli_start_daemon(struct cli *cli, struct error *err)
+{
+	bool started;
+
+	cli->client = daemon_start(&cli->paths, NULL, &started, err);
+	return cli->client ? 0 : -1;
+}
+
+/* Is there a folder of keepers?  It stays for as long as a service of the project runs. */
+static bool has_keepers(const struct paths *paths)
+{
+	cleanup_free char *dir = path_join(paths->run, "keepers");
+	DIR *stream = opendir(dir);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!stream)
+		return false;
+	while (!found && (entry = readdir(stream)))
+		found = entry->d_name[0] != '.';
+	closedir(stream);
+	return found;
+}
+
+int cli_find_daemon(struct cli *cli, struct error *err)
+{
+	struct error absent = ERROR_INIT;
+
+	cli->client = daemon_connect(&cli->paths, &absent);
+	if (cli->client)
+		return 0;
+	if (absent.code != ERR_DAEMON)
+		return error_move(err, &absent);
+	error_release(&absent);
+	return has_keepers(&cli->paths) ? cli_start_daemon(cli, err) : 0;
+}
+
+int cli_catch_interrupt(struct cli *cli, int tick_ms, void (*on_tick)(void *data), void *data,
+                        struct error *err)
+{
+	sigset_t set;
+
+	if (cli->interrupt_fd < 0) {
+		sigemptyset(&set);
+		sigaddset(&set, SIGINT);
+		sigaddset(&set, SIGTERM);
+		sigaddset(&set, SIGHUP);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC);
+		if (cli->interrupt_fd < 0)
+			return error_errno(err, errno, "signalfd");
+	}
+	client_watch(cli->client,
+	             &(struct client_watch){cli->interrupt_fd, tick_ms, on_tick, data});
+	return 0;
+}
+
+static void keep_diagnostics(struct cli *cli, const json_t *array)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+
+	diagnostics_release(&cli->diagnostics);
+	cli->diagnostics = (struct diagnostics)DIAGNOSTICS_INIT;
+	/* The error itself says enough when its diagnostics cannot be read. */
+	if (array && diag_from_json(array, &cli->diagnostics, &ignored) < 0)
+		diagnostics_release(&cli->diagnostics);
+}
+
+json_t *cli_call(struct cli *cli, const char *method, const char *target, const json_t *body,
+                 struct error *err)
+{
+	json_t *answer = client_call(cli->client, method, target, body, err);
+
+	if (!answer)
+		keep_diagnostics(cli, client_diagnostics(cli->client));
+	return answer;
+}
+
+int cli_stream(struct cli *cli, const char *method, const char *target, const json_t *body,
+               client_line_fn *fn, void *data, struct error *err)
+{
+	int r = client_stream(cli->client, method, target, body, fn, data, err);
+
+	if (r < 0 && client_diagnostics(cli->client))
+		keep_diagnostics(cli, client_diagnostics(cli->client));
+	return r;
+}
+
+int cli_take_error(struct cli *cli, const json_t *error, struct error *err)
+{
+	keep_diagnostics(cli, json_object_get(error, "diagnostics"));
+	return api_error_from_json(error, err);
+}
+
+static void add_error(struct cli *cli, const struct error *err, struct strbuf *out)
+{
+	const struct style *style = &cli->output.err;
+	const char *text = err->text ? err->text : "unknown error";
+
+	style_text(out, style, COLOUR_RED, "error");
+	strbuf_adds(out, ": ");
+	style_safe(out, text, strlen(text));
+	strbuf_addch(out, '\n');
+	if (err->hint) {
+		style_text(out, style, COLOUR_GREEN, "help");
+		strbuf_adds(out, ": ");
+		style_safe(out, err->hint, strlen(err->hint));
+		strbuf_addch(out, '\n');
+	}
+}
+
+static void report_json(struct cli *cli, const struct error *err)
+{
+	cleanup_json json_t *diagnostics = diag_to_json(&cli->diagnostics);
+	cleanup_json json_t *object = json_object();
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+
+	if (cli->machine == MACHINE_EVENTS) {
+		json_set_str(object, "event", "result");
+		json_set_bool(object, "ok", false);
+	} else {
+		json_set_int(object, "schema", 1);
+	}
+	json_object_set_new(object, "error", api_error_to_json(err, diagnostics));
+	/* Standard output that cannot be written is the reader's own doing. */
+	if (cli_print_json(cli, object, &ignored) < 0)
+		return;
+}
+
+int cli_report(struct cli *cli, const struct error *err)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	if (cli->machine == MACHINE_OBJECT || cli->machine == MACHINE_EVENTS)
+		report_json(cli, err);
+	if (err->code == ERR_INTERRUPTED)
+		return error_exit_code(err->code);
+	if (diag_error_count(&cli->diagnostics) > 0)
+		diag_render_all(&cli->diagnostics, cli->output.err.colour, &out);
+	else
+		add_error(cli, err, &out);
+	output_error(&cli->output, &out);
+	return error_exit_code(err->code);
+}
+
+int cli_print_json(struct cli *cli, const json_t *value, struct error *err)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+	cleanup_free char *text = json_text(value);
+
+	strbuf_addf(&out, "%s\n", text);
+	return output_data(&cli->output, &out, err);
+}
+
+json_t *cli_environment(struct cli *cli)
+{
+	json_t *array = json_array();
+
+	for (char **entry = environ; *entry; entry++) {
+		json_t *text = json_string(*entry);
+
+		if (text) {
+			json_array_append_new(array, text);
+		} else {
+			cleanup_free char *name = xstrndup(*entry, strcspn(*entry, "="));
+			cleanup_free char *safe = style_safe_dup(name);
+			cleanup_free char *message = xasprintf(
+				"environment variable %s is not UTF-8 and is left out", safe);
+
+			warn(cli, message);
+		}
+	}
+	return array;
+}
+
+void cli_add_query(struct strbuf *target, const char *key, const char *value)
+{
+	strbuf_addf(target, "%c%s=", strchr(target->buf, '?') ? '&' : '?', key);
+	for (const char *c = value; *c; c++) {
+		if (isalnum((unsigned char)*c) || strchr("-._~/", *c))
+			strbuf_addch(target, *c);
+		else
+			strbuf_addf(target, "%%%02X", (unsigned char)*c);
+	}
+}
+
+void cli_add_folder(struct strbuf *out, const char *path)
+{
+	const char *home = getenv("HOME");
+	size_t len = home ? strlen(home) : 0;
+
+	if (len > 1 && strncmp(path, home, len) == 0 && (path[len] == '/' || !path[len])) {
+		strbuf_addch(out, '~');
+		path += len;
+	}
+	style_safe(out, path, strlen(path));
+}
