@@ -2,8 +2,9 @@
  * protocol - the keeper's spec file and the packets on its socket.
  *
  * The spec is NUL-terminated key=value entries, a packet is key=value lines, the
- * first of them op=….  Both are read strictly: unknown keys, missing keys and
- * numbers out of range are errors.  Contract: docs/architecture.md, "Keeper".
+ * first of them op=….  Missing keys and numbers out of range are errors; unknown
+ * keys are too in a spec, and ignored in a packet (a newer peer may say more).  Contract:
+ * docs/architecture.md, "Keeper".
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 struct error;
 
@@ -71,6 +73,13 @@ struct keeper_packet {
 void keeper_packet_encode(const struct keeper_packet *packet, struct strbuf *out);
 int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret,
                          struct error *err);
+
+/*
+ * The address of a socket at `path`, through an open folder: a path may be longer
+ * than sun_path.  Keep *ret_dir open until bind(2) or connect(2) has been called.
+ */
+int keeper_socket_address(const char *path, struct sockaddr_un *ret, int *ret_dir,
+                          struct error *err);
 
 /* The value of `key` in key=value lines, up to its newline; NULL when it is not there. */
 const char *keeper_line_value(const char *text, size_t len, const char *key, size_t *ret_len);

@@ -26,8 +26,7 @@ struct plan_dep {
 };
 
 enum plan_health_kind {
-	PLAN_HEALTH_DEFAULT, /* with a port: it accepts, and the listener is ours; without: started
-	                      */
+	PLAN_HEALTH_DEFAULT, /* the port accepts and the listener is ours; no port: started */
 	PLAN_HEALTH_TCP,
 	PLAN_HEALTH_HTTP, /* GET path, 2xx or 3xx */
 	PLAN_HEALTH_COMMAND,

@@ -1,0 +1,71 @@
+#include "keeper/capture.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "keeper/log_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static void emit(struct capture *capture, struct log_writer *log, unsigned int flags,
+                 const char *data, size_t len)
+{
+	log_writer_add(log, capture->stream, flags, data, len);
+	capture->is_continued = flags & LOG_CONT;
+}
+
+bool capture_read(struct capture *capture, struct log_writer *log)
+{
+	char *at, *end, *newline;
+	ssize_t n;
+
+	if (!capture->buf)
+		capture->buf = xmalloc(LOG_RECORD_MAX_DATA);
+	n = read(capture->fd, capture->buf + capture->len, LOG_RECORD_MAX_DATA - capture->len);
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	at = capture->buf;
+	newline = memchr(at + capture->len, '\n', (size_t)n);
+	capture->len += (size_t)n;
+	end = at + capture->len;
+	for (; newline; newline = memchr(at, '\n', (size_t)(end - at))) {
+		emit(capture, log, 0, at, (size_t)(newline + 1 - at));
+		at = newline + 1;
+	}
+	if (end - at == LOG_RECORD_MAX_DATA) {
+		emit(capture, log, LOG_CONT, at, LOG_RECORD_MAX_DATA);
+		at = end;
+	}
+	capture->len = (size_t)(end - at);
+	memmove(capture->buf, at, capture->len);
+	capture->idle_at_ms = capture->len > 0 ? clock_mono_ms() + CAPTURE_IDLE_MS : 0;
+	return true;
+}
+
+void capture_idle(struct capture *capture, struct log_writer *log, int64_t now_ms)
+{
+	if (capture->idle_at_ms == 0 || now_ms < capture->idle_at_ms)
+		return;
+	emit(capture, log, LOG_CONT, capture->buf, capture->len);
+	capture->len = 0;
+	capture->idle_at_ms = 0;
+}
+
+void capture_finish(struct capture *capture, struct log_writer *log)
+{
+	int64_t left = fcntl(capture->fd, F_GETPIPE_SZ);
+
+	/* At most a pipe full: someone outside the tree may hold it and write for ever. */
+	while (left > 0) {
+		uint64_t before = log->pos + capture->len;
+
+		if (!capture_read(capture, log))
+			break;
+		left -= (int64_t)(log->pos + capture->len - before);
+	}
+	if (capture->len > 0 || capture->is_continued)
+		emit(capture, log, LOG_PARTIAL, capture->buf, capture->len);
+	capture->len = 0;
+	capture->idle_at_ms = 0;
+}

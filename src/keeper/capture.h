@@ -1,0 +1,31 @@
+/*
+ * capture - turns the bytes of one output stream into records, a line each.
+ *
+ * A line longer than LOG_RECORD_MAX_DATA goes out in pieces flagged LOG_CONT, and
+ * so does one that stays unfinished for CAPTURE_IDLE_MS (a prompt).  Every line
+ * ends with a record that is not continued: at the end of the stream that is a
+ * LOG_PARTIAL one.
+ */
+#pragma once
+
+#include "keeper/log_record.h"
+
+struct log_writer;
+
+#define CAPTURE_IDLE_MS 200
+
+struct capture {
+	int fd;
+	enum log_stream stream;
+	char *buf;
+	size_t len;
+	bool is_continued;  /* the last record was flagged LOG_CONT */
+	int64_t idle_at_ms; /* when an unfinished line goes out; 0: there is none */
+};
+
+/* Reads once; false at the end of the file or when nothing is there. */
+bool capture_read(struct capture *capture, struct log_writer *log);
+/* Stores an unfinished line whose time has come. */
+void capture_idle(struct capture *capture, struct log_writer *log, int64_t now_ms);
+/* Reads what the pipe holds now, no matter who still has it open, and ends the last line. */
+void capture_finish(struct capture *capture, struct log_writer *log);

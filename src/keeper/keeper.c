@@ -1,0 +1,392 @@
+#include "keeper/keeper.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "keeper/launch.h"
+#include "keeper/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SWEEP_FIRST_MS 20
+#define SWEEP_LAST_MS  1000
+#define DISK_RETRY_MS  1000
+
+static int open_signals(struct keeper *keeper, struct error *err)
+{
+	struct sigaction quiet = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* read and ignored: nobody hangs up on a keeper */
+	sigaddset(&set, SIGPIPE);
+	sigaction(SIGCHLD, &quiet, NULL);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	keeper->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (keeper->signal_fd < 0)
+		return error_errno(err, errno, "signalfd");
+	return 0;
+}
+
+static int open_socket(struct keeper *keeper, struct error *err)
+{
+	const char *path = keeper->spec->socket;
+	cleanup_close int fd = -1, dir = -1;
+	struct sockaddr_un addr;
+
+	if (keeper_socket_address(path, &addr, &dir, err) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_errno(err, errno, "socket");
+	/* We hold the log's lock, so the keeper that left a socket here is gone. */
+	(void)unlink(path);
+	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    chmod(path, 0600) < 0 || listen(fd, KEEPER_CLIENTS_MAX) < 0)
+		return error_errno(err, errno, "%s", path);
+	keeper->listen_fd = take_fd(fd);
+	return 0;
+}
+
+static int open_pipes(struct keeper *keeper, struct error *err)
+{
+	static const enum log_stream streams[] = {LOG_OUT, LOG_ERR};
+
+	for (int i = 0; i < 2; i++) {
+		int fds[2];
+
+		if (fd_pipe(fds, err) < 0)
+			return -1;
+		keeper->captures[i] = (struct capture){.fd = fds[0], .stream = streams[i]};
+		keeper->write_ends[i] = fds[1];
+		if (fd_set_nonblock(fds[0], true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct error *err)
+{
+	*keeper = (struct keeper){
+		.spec = spec,
+		.log = LOG_WRITER_INIT,
+		.captures = {{.fd = -1}, {.fd = -1}},
+		.write_ends = {-1, -1},
+		.signal_fd = -1,
+		.listen_fd = -1,
+		.status = {.state = KEEPER_STARTING, .run = spec->run, .exit_code = -1},
+	};
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "become a subreaper");
+	if (tree_check(err) < 0 || open_signals(keeper, err) < 0 ||
+	    log_writer_open(&keeper->log, spec->log_dir, spec->segment_bytes, spec->segment_count,
+	                    spec->run, err) < 0 ||
+	    open_pipes(keeper, err) < 0 || open_socket(keeper, err) < 0)
+		return -1;
+	return 0;
+}
+
+void keeper_release(struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->client_count; i++)
+		close(keeper->clients[i].fd);
+	for (int i = 0; i < 2; i++) {
+		close_fd(&keeper->captures[i].fd);
+		close_fd(&keeper->write_ends[i]);
+		free(keeper->captures[i].buf);
+	}
+	if (keeper->listen_fd >= 0)
+		unlink(keeper->spec->socket);
+	close_fd(&keeper->listen_fd);
+	close_fd(&keeper->signal_fd);
+	log_writer_release(&keeper->log);
+}
+
+static void tell_state(struct keeper *keeper, enum keeper_state state)
+{
+	keeper->status.state = state;
+	(void)keeper_tell(keeper);
+}
+
+static pid_t launch_args(struct keeper *keeper, const struct strv *args, struct error *err)
+{
+	static char *const no_env[] = {NULL};
+	const struct keeper_spec *spec = keeper->spec;
+	struct launch launch = {
+		.argv = args->items,
+		.env = spec->env.len > 0 ? spec->env.items : no_env,
+		.cwd = spec->cwd,
+		.out = keeper->write_ends[0],
+		.err = keeper->write_ends[1],
+	};
+
+	return launch_program(&launch, err);
+}
+
+/* As a shell says it: 127 when the program is not there, 126 when it cannot be run. */
+static void fail_to_start(struct keeper *keeper, const struct error *failure)
+{
+	keeper->status.exit_code = failure->code == ENOENT ? 127 : 126;
+	keeper->is_leader_gone = keeper->is_tree_gone = true;
+	log_writer_event(&keeper->log, "event=fail\nerrno=%d\ntext=%s\n", failure->code,
+	                 failure->text);
+}
+
+static void start_program(struct keeper *keeper)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct proc_stat stat;
+	pid_t pid;
+
+	log_writer_tick(&keeper->log);
+	keeper->started_ms = clock_mono_ms();
+	keeper->status.started_real_ns = clock_real_ns();
+	pid = launch_args(keeper, &keeper->spec->args, &err);
+	if (pid < 0) {
+		fail_to_start(keeper, &err);
+		return;
+	}
+	keeper->status.pid = pid;
+	if (proc_read_stat(pid, &stat, &err) == 0)
+		keeper->status.start_ticks = stat.start_ticks;
+	log_writer_event(&keeper->log, "event=start\npid=%d\n", (int)pid);
+	tell_state(keeper, KEEPER_RUNNING);
+}
+
+void keeper_signal_all(struct keeper *keeper, int signo)
+{
+	pid_t group = keeper->is_leader_gone ? 0 : keeper->status.pid;
+
+	/* While the leader is not reaped nobody else can have its number, or its group's. */
+	if (group > 0)
+		(void)kill(-group, signo);
+	tree_signal(signo, group);
+}
+
+static void ask_to_end(struct keeper *keeper)
+{
+	keeper_signal_all(keeper, keeper->spec->stop_signal);
+	/* A stopped process takes no signal before it goes on. */
+	keeper_signal_all(keeper, SIGCONT);
+}
+
+static void begin_grace(struct keeper *keeper)
+{
+	keeper->phase = PHASE_GRACE;
+	keeper->deadline_ms = clock_mono_ms() + keeper->spec->stop_timeout_ms;
+}
+
+void keeper_begin_stop(struct keeper *keeper)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (keeper->is_stop_requested || keeper->is_tree_gone)
+		return;
+	keeper->is_stop_requested = true;
+	log_writer_tick(&keeper->log);
+	log_writer_event(&keeper->log, "event=stop\n");
+	if (keeper->phase != PHASE_RUNNING)
+		return;
+	begin_grace(keeper);
+	if (keeper->spec->stop_args.len > 0) {
+		keeper->stop_pid = launch_args(keeper, &keeper->spec->stop_args, &err);
+		if (keeper->stop_pid < 0) {
+			log_writer_event(&keeper->log, "event=fail\nerrno=%d\ntext=%s\n", err.code,
+			                 err.text);
+			keeper->stop_pid = 0;
+		}
+	}
+	if (keeper->stop_pid == 0)
+		ask_to_end(keeper);
+	tell_state(keeper, KEEPER_STOPPING);
+}
+
+static void sweep(struct keeper *keeper)
+{
+	tree_kill();
+	keeper->next_sweep_ms = clock_mono_ms() + keeper->sweep_delay_ms;
+	keeper->sweep_delay_ms *= 2;
+	if (keeper->sweep_delay_ms > SWEEP_LAST_MS)
+		keeper->sweep_delay_ms = SWEEP_LAST_MS;
+}
+
+static void begin_killing(struct keeper *keeper)
+{
+	if (keeper->phase == PHASE_KILLING || keeper->is_tree_gone)
+		return;
+	keeper->phase = PHASE_KILLING;
+	keeper->status.killed = true;
+	keeper->sweep_delay_ms = SWEEP_FIRST_MS;
+	sweep(keeper);
+	tell_state(keeper, KEEPER_STOPPING);
+}
+
+void keeper_begin_kill(struct keeper *keeper)
+{
+	keeper->is_stop_requested = true;
+	begin_killing(keeper);
+}
+
+static void leader_ended(struct keeper *keeper, const siginfo_t *info)
+{
+	keeper->is_leader_gone = true;
+	if (info->si_code == CLD_EXITED)
+		keeper->status.exit_code = info->si_status;
+	else
+		keeper->status.exit_signal = info->si_status;
+}
+
+static void reap(struct keeper *keeper)
+{
+	bool was_leader_gone = keeper->is_leader_gone;
+	bool has_stop_ended = false;
+
+	for (;;) {
+		siginfo_t info = {0};
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0) {
+			keeper->is_tree_gone = errno == ECHILD;
+			return;
+		}
+		if (info.si_pid == 0)
+			break;
+		if (info.si_pid == keeper->status.pid && !keeper->is_leader_gone)
+			leader_ended(keeper, &info);
+		if (info.si_pid == keeper->stop_pid) {
+			keeper->stop_pid = 0;
+			has_stop_ended = info.si_code != CLD_EXITED || info.si_status != 0;
+		}
+	}
+	/* Some are left, for which the leader's end or a stop command that failed changes things.
+	 */
+	if (keeper->is_leader_gone && !was_leader_gone && keeper->phase == PHASE_RUNNING) {
+		begin_grace(keeper);
+		ask_to_end(keeper);
+		tell_state(keeper, KEEPER_STOPPING);
+	} else if (keeper->phase == PHASE_GRACE &&
+	           (has_stop_ended || (keeper->is_leader_gone && !was_leader_gone &&
+	                               keeper->spec->stop_args.len > 0))) {
+		ask_to_end(keeper);
+	}
+}
+
+static void read_signals(struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+
+	while (read(keeper->signal_fd, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			keeper_begin_stop(keeper);
+	reap(keeper);
+}
+
+static void run_timers(struct keeper *keeper)
+{
+	int64_t now = clock_mono_ms();
+
+	for (int i = 0; i < 2; i++)
+		capture_idle(&keeper->captures[i], &keeper->log, now);
+	if (keeper->phase == PHASE_GRACE && now >= keeper->deadline_ms)
+		begin_killing(keeper);
+	else if (keeper->phase == PHASE_KILLING && now >= keeper->next_sweep_ms)
+		sweep(keeper);
+}
+
+static int poll_timeout(const struct keeper *keeper)
+{
+	int64_t now = clock_mono_ms(), next = INT64_MAX;
+
+	for (int i = 0; i < 2; i++)
+		if (keeper->captures[i].idle_at_ms && keeper->captures[i].idle_at_ms < next)
+			next = keeper->captures[i].idle_at_ms;
+	if (keeper->phase == PHASE_GRACE && keeper->deadline_ms < next)
+		next = keeper->deadline_ms;
+	if (keeper->phase == PHASE_KILLING && keeper->next_sweep_ms < next)
+		next = keeper->next_sweep_ms;
+	if (next == INT64_MAX)
+		return -1;
+	if (next <= now)
+		return 0;
+	return next - now > INT32_MAX ? INT32_MAX : (int)(next - now);
+}
+
+/* Waits for something and handles it. */
+static void turn(struct keeper *keeper, int timeout_ms)
+{
+	struct pollfd fds[4 + KEEPER_CLIENTS_MAX];
+	nfds_t count = 0;
+
+	fds[count++] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
+	fds[count++] = (struct pollfd){.fd = keeper->listen_fd, .events = POLLIN};
+	for (int i = 0; i < 2; i++)
+		fds[count++] = (struct pollfd){.fd = keeper->captures[i].fd, .events = POLLIN};
+	for (size_t i = 0; i < keeper->client_count; i++)
+		fds[count++] = (struct pollfd){.fd = keeper->clients[i].fd, .events = POLLIN};
+	if (poll(fds, count, timeout_ms) < 0)
+		return;
+	log_writer_tick(&keeper->log);
+	for (int i = 0; i < 2; i++)
+		if (fds[2 + i].revents)
+			(void)capture_read(&keeper->captures[i], &keeper->log);
+	if (fds[0].revents)
+		read_signals(keeper);
+	/* Backwards, and by descriptor: a client that goes moves the last one to its place. */
+	for (size_t i = keeper->client_count; i-- > 0;)
+		if (fds[4 + i].revents && keeper->clients[i].fd == fds[4 + i].fd)
+			keeper_serve(keeper, &keeper->clients[i]);
+	if (fds[1].revents)
+		keeper_accept(keeper);
+}
+
+static void finish(struct keeper *keeper)
+{
+	cleanup_free char *event = NULL;
+	bool is_over = false;
+
+	log_writer_tick(&keeper->log);
+	for (int i = 0; i < 2; i++)
+		capture_finish(&keeper->captures[i], &keeper->log);
+	event = xasprintf("event=exit\ncode=%d\nsignal=%d\nkilled=%d\nrequested=%d\n"
+	                  "run_ms=%" PRId64 "\n",
+	                  keeper->status.exit_code, keeper->status.exit_signal,
+	                  keeper->status.killed, keeper->is_stop_requested,
+	                  clock_mono_ms() - keeper->started_ms);
+	keeper->status.state = KEEPER_EXITED;
+	/* The status must be somewhere before we go: on the disk, or else with a client. */
+	while (!is_over) {
+		is_over = log_writer_finish(&keeper->log, event);
+		is_over |= keeper_tell(keeper) > 0;
+		if (!is_over)
+			turn(keeper, DISK_RETRY_MS);
+	}
+}
+
+void keeper_run(struct keeper *keeper)
+{
+	start_program(keeper);
+	log_writer_flush(&keeper->log);
+	while (!keeper->is_tree_gone) {
+		turn(keeper, poll_timeout(keeper));
+		run_timers(keeper);
+		log_writer_flush(&keeper->log);
+		if (keeper->log.dropped_bytes > 0 && !keeper->has_told_drops) {
+			keeper->has_told_drops = true;
+			(void)keeper_tell(keeper);
+		}
+	}
+	finish(keeper);
+}

@@ -1,0 +1,129 @@
+#include "keeper/log_record.h"
+
+#include "base/str.h"
+
+#include <inttypes.h>
+
+#define MAGIC 0x3152474cu /* "LGR1" */
+
+/* The head as it lies in the file: naturally aligned but for its end, hence packed. */
+struct head {
+	uint32_t magic, len;
+	uint64_t seq, pos;
+	int64_t mono_ns, real_ns;
+	uint32_t run;
+	uint8_t stream, flags;
+	uint16_t zero;
+	uint32_t sum;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct head) == LOG_RECORD_HEAD, "the format has no padding");
+
+#define SUMMED offsetof(struct head, sum)
+
+/* Not cryptographic: it has to notice zeroed pages and torn writes at memory speed. */
+static uint64_t mix(uint64_t hash, const char *data, size_t len)
+{
+	uint64_t word;
+
+	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	word = len;
+	memcpy(&word, data, len);
+	hash = (hash ^ word ^ ((uint64_t)len << 56)) * 0x9e3779b97f4a7c15u;
+	return hash ^ (hash >> 32);
+}
+
+static uint32_t checksum(const struct head *head, const char *data, size_t len)
+{
+	return (uint32_t)mix(mix(MAGIC, (const char *)head, SUMMED), data, len);
+}
+
+size_t log_record_encode(const struct log_record *record, char *out)
+{
+	struct head head = {
+		.magic = MAGIC,
+		.len = (uint32_t)record->len,
+		.seq = record->seq,
+		.pos = record->pos,
+		.mono_ns = record->mono_ns,
+		.real_ns = record->real_ns,
+		.run = record->run,
+		.stream = (uint8_t)record->stream,
+		.flags = (uint8_t)record->flags,
+	};
+	uint32_t size = (uint32_t)(record->len + LOG_RECORD_OVERHEAD);
+
+	head.sum = checksum(&head, record->data, record->len);
+	memcpy(out, &head, sizeof(head));
+	memcpy(out + sizeof(head), record->data, record->len);
+	memcpy(out + sizeof(head) + record->len, &size, sizeof(size));
+	return size;
+}
+
+long log_record_decode(const char *buf, size_t len, struct log_record *ret)
+{
+	struct head head;
+	uint32_t size;
+
+	if (len < sizeof(head))
+		return 0;
+	memcpy(&head, buf, sizeof(head));
+	if (head.magic != MAGIC || head.len > LOG_RECORD_MAX_DATA || head.zero != 0 ||
+	    head.stream < LOG_OUT || head.stream > LOG_EVENT ||
+	    (head.flags & ~(LOG_CONT | LOG_PARTIAL)) != 0)
+		return -1;
+	if (len < head.len + LOG_RECORD_OVERHEAD)
+		return 0;
+	memcpy(&size, buf + sizeof(head) + head.len, sizeof(size));
+	if (size != head.len + LOG_RECORD_OVERHEAD ||
+	    head.sum != checksum(&head, buf + sizeof(head), head.len))
+		return -1;
+	*ret = (struct log_record){
+		.seq = head.seq,
+		.pos = head.pos,
+		.mono_ns = head.mono_ns,
+		.real_ns = head.real_ns,
+		.run = head.run,
+		.stream = (enum log_stream)head.stream,
+		.flags = head.flags,
+		.data = buf + sizeof(head),
+		.len = head.len,
+	};
+	return (long)size;
+}
+
+size_t log_record_size_before(const char *buf, size_t len)
+{
+	uint32_t size;
+
+	if (len < LOG_RECORD_OVERHEAD)
+		return 0;
+	memcpy(&size, buf + len - sizeof(size), sizeof(size));
+	return size >= LOG_RECORD_OVERHEAD && size <= LOG_RECORD_MAX ? size : 0;
+}
+
+void log_segment_name(uint64_t first_seq, char out[LOG_SEGMENT_NAME_SIZE])
+{
+	snprintf(out, LOG_SEGMENT_NAME_SIZE, "%020" PRIu64 ".seg", first_seq);
+}
+
+bool log_segment_parse(const char *name, uint64_t *ret_first_seq)
+{
+	uint64_t seq = 0;
+
+	if (strlen(name) != LOG_SEGMENT_NAME_SIZE - 1 || !str_ends(name, ".seg"))
+		return false;
+	for (int i = 0; i < 20; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(seq, 10u, &seq) ||
+		    __builtin_add_overflow(seq, (uint64_t)(name[i] - '0'), &seq))
+			return false;
+	}
+	*ret_first_seq = seq;
+	return true;
+}

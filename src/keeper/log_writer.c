@@ -1,0 +1,309 @@
+#include "keeper/log_writer.h"
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* Room for the greatest record and a little more: a keeper's memory is counted. */
+#define BATCH_SIZE (LOG_RECORD_MAX + 4096)
+
+/* A block that is given up so that the exit record finds room on a full disk. */
+#define RESERVE_NAME "reserve"
+#define RESERVE_SIZE 8192
+
+struct segment_list {
+	ARRAY(uint64_t) seqs;
+};
+
+static int compare_seq(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int list_segments(int dir, struct segment_list *ret, struct error *err)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+	uint64_t seq;
+
+	if (!stream) {
+		int saved = errno;
+
+		close_fd(&copy);
+		return error_errno(err, saved, "list segments");
+	}
+	while ((entry = readdir(stream)))
+		if (log_segment_parse(entry->d_name, &seq))
+			*array_add(&ret->seqs) = seq;
+	closedir(stream);
+	array_sort(&ret->seqs, compare_seq);
+	return 0;
+}
+
+static void unlink_segment(int dir, uint64_t first_seq)
+{
+	char name[LOG_SEGMENT_NAME_SIZE];
+
+	log_segment_name(first_seq, name);
+	(void)unlinkat(dir, name, 0); /* one that stays is tried again at the next rotation */
+}
+
+static void evict(struct log_writer *log)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct segment_list list = {0};
+
+	if (list_segments(log->dir, &list, &err) == 0)
+		for (size_t i = 0; i + log->segment_count < list.seqs.len; i++)
+			unlink_segment(log->dir, list.seqs.items[i]);
+	array_release(&list.seqs);
+}
+
+/* Finds the end of the whole records in a segment, and with it seq and pos. */
+static int scan(struct log_writer *log, int fd, uint64_t *ret_size, struct error *err)
+{
+	struct log_record record;
+	struct stat st;
+	size_t at = 0;
+	char *map;
+	long size;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "segment");
+	if (st.st_size > 0) {
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (map == MAP_FAILED)
+			return error_errno(err, errno, "map segment");
+		while ((size = log_record_decode(map + at, (size_t)st.st_size - at, &record)) > 0) {
+			log->seq = record.seq + 1;
+			log->pos = record.pos + (record.stream == LOG_EVENT ? 0 : record.len);
+			at += (size_t)size;
+		}
+		munmap(map, (size_t)st.st_size);
+	}
+	*ret_size = at;
+	return 0;
+}
+
+static int open_segment(struct log_writer *log, uint64_t first_seq, int flags, struct error *err)
+{
+	char name[LOG_SEGMENT_NAME_SIZE];
+	int fd;
+
+	log_segment_name(first_seq, name);
+	fd = openat(log->dir, name, flags | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_errno(err, errno, "segment %s", name);
+	return fd;
+}
+
+/* Goes on where the last run ended: behind the last whole record, in its segment. */
+static int take_up(struct log_writer *log, struct error *err)
+{
+	struct segment_list list = {0};
+	int ret = list_segments(log->dir, &list, err);
+
+	log->seq = 1;
+	while (ret == 0 && list.seqs.len > 0) {
+		uint64_t first = list.seqs.items[--list.seqs.len];
+		uint64_t size = 0;
+		cleanup_close int fd = open_segment(log, first, O_RDWR, err);
+
+		ret = fd < 0 ? -1 : scan(log, fd, &size, err);
+		if (ret == 0 && size > 0) {
+			ret = ftruncate(fd, (off_t)size);
+			if (ret < 0)
+				error_errno(err, errno, "cut off a torn record");
+			log->size = size;
+			log->fd = take_fd(fd);
+			break;
+		}
+		if (ret == 0)
+			unlink_segment(log->dir, first);
+	}
+	array_release(&list.seqs);
+	return ret;
+}
+
+static void keep_reserve(struct log_writer *log)
+{
+	cleanup_close int fd =
+		openat(log->dir, RESERVE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	/* Without it the exit record may have to wait for room: no reason not to start. */
+	if (fd >= 0)
+		(void)posix_fallocate(fd, 0, RESERVE_SIZE);
+}
+
+int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
+                    uint32_t segment_count, uint32_t run, struct error *err)
+{
+	if (fs_mkdirs_private(folder, err) < 0)
+		return -1;
+	log->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (log->dir < 0)
+		return error_errno(err, errno, "%s", folder);
+	if (flock(log->dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return error_set(err, ERR_CONFLICT, "another keeper writes %s", folder);
+	log->segment_bytes = segment_bytes;
+	log->segment_count = segment_count;
+	log->run = run;
+	log->batch = xmalloc(BATCH_SIZE);
+	log_writer_tick(log);
+	keep_reserve(log);
+	return take_up(log, err);
+}
+
+void log_writer_release(struct log_writer *log)
+{
+	close_fd(&log->fd);
+	close_fd(&log->dir);
+	free(log->batch);
+	*log = (struct log_writer)LOG_WRITER_INIT;
+}
+
+void log_writer_tick(struct log_writer *log)
+{
+	log->mono_ns = clock_mono_ns();
+	log->real_ns = clock_real_ns();
+}
+
+/* Makes a segment for the batch when there is none, or the batch would not fit. */
+static int rotate(struct log_writer *log, struct error *err)
+{
+	int fd;
+
+	if (log->fd >= 0 && log->size + log->batch_len <= log->segment_bytes)
+		return 0;
+	fd = open_segment(log, log->batch_first, O_WRONLY | O_CREAT | O_TRUNC, err);
+	if (fd < 0)
+		return -1;
+	close_fd(&log->fd);
+	log->fd = fd;
+	log->size = 0;
+	evict(log);
+	return 0;
+}
+
+/* 0, or the errno that kept the batch from being written whole. */
+static int write_batch(struct log_writer *log)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	size_t done = 0;
+
+	if (rotate(log, &err) < 0)
+		return err.code;
+	while (done < log->batch_len) {
+		ssize_t n = write(log->fd, log->batch + done, log->batch_len - done);
+
+		if (n < 0 && errno != EINTR) {
+			int saved = errno;
+
+			/* O_APPEND: what follows must begin where this batch began. */
+			(void)!ftruncate(log->fd, (off_t)log->size);
+			return saved;
+		}
+		if (n > 0)
+			done += (size_t)n;
+	}
+	log->size += log->batch_len;
+	return 0;
+}
+
+void log_writer_flush(struct log_writer *log)
+{
+	int failure;
+
+	if (log->batch_len == 0)
+		return;
+	failure = write_batch(log);
+	if (failure) {
+		/* The batch began with the event that told of earlier losses, so they add up. */
+		log->lost_records += log->seq - log->batch_first;
+		log->lost_bytes += log->batch_bytes;
+		log->dropped_bytes += log->batch_bytes;
+		log->lost_errno = failure;
+	} else {
+		log->lost_records = log->lost_bytes = 0;
+	}
+	log->batch_len = 0;
+	log->batch_bytes = 0;
+}
+
+static void append(struct log_writer *log, enum log_stream stream, unsigned int flags,
+                   const char *data, size_t len)
+{
+	struct log_record record = {
+		.seq = log->seq++,
+		.pos = log->pos,
+		.mono_ns = log->mono_ns,
+		.real_ns = log->real_ns,
+		.run = log->run,
+		.stream = stream,
+		.flags = flags,
+		.data = data,
+		.len = len,
+	};
+
+	log->batch_len += log_record_encode(&record, log->batch + log->batch_len);
+	if (stream != LOG_EVENT) {
+		log->pos += len;
+		log->batch_bytes += len;
+	}
+}
+
+void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
+                    const char *data, size_t len)
+{
+	char event[128];
+
+	if (log->batch_len + len + LOG_RECORD_OVERHEAD > BATCH_SIZE)
+		log_writer_flush(log);
+	if (log->batch_len == 0) {
+		log->batch_first = log->seq;
+		if (log->lost_records > 0) {
+			int n = snprintf(event, sizeof(event),
+			                 "event=drop\nrecords=%" PRIu64 "\nbytes=%" PRIu64
+			                 "\nerrno=%d\n",
+			                 log->lost_records, log->lost_bytes, log->lost_errno);
+			append(log, LOG_EVENT, 0, event, (size_t)n);
+		}
+	}
+	append(log, stream, flags, data, len);
+}
+
+void log_writer_event(struct log_writer *log, const char *fmt, ...)
+{
+	cleanup_free char *text = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	text = xvasprintf(fmt, args);
+	va_end(args);
+	log_writer_add(log, LOG_EVENT, 0, text, strlen(text));
+}
+
+bool log_writer_finish(struct log_writer *log, const char *event)
+{
+	log_writer_flush(log);
+	log_writer_add(log, LOG_EVENT, 0, event, strlen(event));
+	log_writer_flush(log);
+	if (log->lost_records > 0) {
+		(void)unlinkat(log->dir, RESERVE_NAME, 0);
+		log_writer_add(log, LOG_EVENT, 0, event, strlen(event));
+		log_writer_flush(log);
+	}
+	return log->lost_records == 0 && fsync(log->fd) == 0 && fsync(log->dir) == 0;
+}

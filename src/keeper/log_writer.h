@@ -1,0 +1,53 @@
+/*
+ * log_writer - appends records to the segments of one log.
+ *
+ * Records gather in a batch and go out with one write(2) in log_writer_flush().
+ * A new segment begins when one is full; the oldest go when there are too many.
+ * A write that the disk refuses drops its batch, counts it, and leaves the
+ * segment whole; a `drop` event tells of it as soon as a write succeeds again.
+ *
+ * Holds an flock on the folder, so that a log has one writer.  Blocks as long as
+ * the disk does.  Format: log_record.h.
+ */
+#pragma once
+
+#include "keeper/log_record.h"
+
+struct error;
+
+struct log_writer {
+	int dir, fd;
+	uint64_t segment_bytes;
+	uint32_t segment_count;
+	uint32_t run;
+	uint64_t seq, pos;        /* of the next record */
+	uint64_t size;            /* of the open segment */
+	int64_t mono_ns, real_ns; /* given to new records */
+	char *batch;
+	size_t batch_len;
+	uint64_t batch_first, batch_bytes; /* its first seq; service bytes in it */
+	uint64_t lost_records, lost_bytes; /* not told by an event yet */
+	int lost_errno;
+	uint64_t dropped_bytes; /* in all of this run */
+};
+
+#define LOG_WRITER_INIT                                                                            \
+	{                                                                                          \
+		.dir = -1, .fd = -1                                                                \
+	}
+
+/* Takes up the log after its last whole record; ERR_CONFLICT when another writes it. */
+int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
+                    uint32_t segment_count, uint32_t run, struct error *err);
+void log_writer_release(struct log_writer *log);
+
+/* The time of the records that follow. */
+void log_writer_tick(struct log_writer *log);
+/* len is at most LOG_RECORD_MAX_DATA. */
+void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
+                    const char *data, size_t len);
+void log_writer_event(struct log_writer *log, const char *fmt, ...) printf_like(2, 3);
+void log_writer_flush(struct log_writer *log);
+
+/* Writes the last event with what was kept in reserve, and syncs; false when it is not on disk. */
+bool log_writer_finish(struct log_writer *log, const char *event);

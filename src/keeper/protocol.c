@@ -1,0 +1,363 @@
+#include "keeper/protocol.h"
+
+#include "base/array.h"
+#include "base/error.h"
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_INT,
+	FIELD_INT64,
+	FIELD_UINT32,
+	FIELD_UINT64,
+	FIELD_BOOL,
+	FIELD_LIST
+};
+
+/* One key of the spec or of a status; `first` and `last` bound numbers. */
+struct field {
+	const char *key;
+	enum field_kind kind;
+	size_t offset;
+	int64_t first, last;
+	bool is_optional;
+};
+
+#define SPEC(member) offsetof(struct keeper_spec, member)
+
+static const struct field spec_fields[] = {
+	{"socket", FIELD_TEXT, SPEC(socket), 0, 0, false},
+	{"log_dir", FIELD_TEXT, SPEC(log_dir), 0, 0, false},
+	{"service", FIELD_TEXT, SPEC(service), 0, 0, false},
+	{"run", FIELD_UINT32, SPEC(run), 1, UINT32_MAX, false},
+	{"cwd", FIELD_TEXT, SPEC(cwd), 0, 0, false},
+	{"stop_signal", FIELD_INT, SPEC(stop_signal), 1, 64, false},
+	{"stop_timeout_ms", FIELD_INT64, SPEC(stop_timeout_ms), 0, 86400000, false},
+	{"tty", FIELD_BOOL, SPEC(tty), 0, 1, false},
+	{"segment_bytes", FIELD_UINT64, SPEC(segment_bytes), 131072, 1 << 30, false},
+	{"segment_count", FIELD_UINT32, SPEC(segment_count), 2, 10000, false},
+	{"arg", FIELD_LIST, SPEC(args), 0, 0, false},
+	{"env", FIELD_LIST, SPEC(env), 0, 0, true},
+	{"stop_arg", FIELD_LIST, SPEC(stop_args), 0, 0, true},
+};
+
+#define STATUS(member) offsetof(struct keeper_status, member)
+
+static const struct field status_fields[] = {
+	{"pid", FIELD_INT, STATUS(pid), 0, INT32_MAX, false},
+	{"start_ticks", FIELD_UINT64, STATUS(start_ticks), 0, INT64_MAX, false},
+	{"run", FIELD_UINT32, STATUS(run), 1, UINT32_MAX, false},
+	{"started_real_ns", FIELD_INT64, STATUS(started_real_ns), 0, INT64_MAX, false},
+	{"exit_code", FIELD_INT, STATUS(exit_code), -1, 255, false},
+	{"exit_signal", FIELD_INT, STATUS(exit_signal), 0, 64, false},
+	{"killed", FIELD_BOOL, STATUS(killed), 0, 1, false},
+	{"log_bytes", FIELD_UINT64, STATUS(log_bytes), 0, INT64_MAX, false},
+	{"dropped_bytes", FIELD_UINT64, STATUS(dropped_bytes), 0, INT64_MAX, false},
+};
+
+static const char *const op_names[] = {
+	[KEEPER_HELLO] = "hello", [KEEPER_SUBSCRIBE] = "subscribe", [KEEPER_STOP] = "stop",
+	[KEEPER_KILL] = "kill",   [KEEPER_SIGNAL] = "signal",       [KEEPER_STATUS] = "status",
+	[KEEPER_ERROR] = "error",
+};
+
+static const char *const state_names[] = {
+	[KEEPER_STARTING] = "starting",
+	[KEEPER_RUNNING] = "running",
+	[KEEPER_STOPPING] = "stopping",
+	[KEEPER_EXITED] = "exited",
+};
+
+static void encode_number(const struct field *field, const void *at, const char *key, char end,
+                          struct strbuf *out)
+{
+	int64_t value = 0;
+
+	switch (field->kind) {
+	case FIELD_INT:
+		value = *(const int *)at;
+		break;
+	case FIELD_INT64:
+		value = *(const int64_t *)at;
+		break;
+	case FIELD_UINT32:
+		value = *(const uint32_t *)at;
+		break;
+	case FIELD_UINT64:
+		value = (int64_t) * (const uint64_t *)at;
+		break;
+	case FIELD_BOOL:
+		value = *(const bool *)at;
+		break;
+	case FIELD_TEXT:
+	case FIELD_LIST:
+		break;
+	}
+	strbuf_addf(out, "%s=%" PRId64, key, value);
+	strbuf_addch(out, end);
+}
+
+static int decode_number(const struct field *field, const char *text, void *at, struct error *err)
+{
+	int64_t value;
+
+	if (str_to_int(text, field->first, field->last, &value, err) < 0)
+		return error_wrap(err, "%s", field->key);
+	switch (field->kind) {
+	case FIELD_INT:
+		*(int *)at = (int)value;
+		break;
+	case FIELD_INT64:
+		*(int64_t *)at = value;
+		break;
+	case FIELD_UINT32:
+		*(uint32_t *)at = (uint32_t)value;
+		break;
+	case FIELD_UINT64:
+		*(uint64_t *)at = (uint64_t)value;
+		break;
+	case FIELD_BOOL:
+		*(bool *)at = value != 0;
+		break;
+	case FIELD_TEXT:
+	case FIELD_LIST:
+		break;
+	}
+	return 0;
+}
+
+void keeper_spec_release(struct keeper_spec *spec)
+{
+	free(spec->socket);
+	free(spec->log_dir);
+	free(spec->service);
+	free(spec->cwd);
+	strv_release(&spec->args);
+	strv_release(&spec->env);
+	strv_release(&spec->stop_args);
+	*spec = (struct keeper_spec){0};
+}
+
+static void add_entry(struct strbuf *out, const char *key, const char *value)
+{
+	strbuf_addf(out, "%s=%s", key, value);
+	strbuf_addch(out, '\0');
+}
+
+void keeper_spec_encode(const struct keeper_spec *spec, struct strbuf *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(spec_fields); i++) {
+		const struct field *field = &spec_fields[i];
+		const void *at = (const char *)spec + field->offset;
+
+		if (field->kind == FIELD_TEXT) {
+			add_entry(out, field->key, *(char *const *)at);
+		} else if (field->kind == FIELD_LIST) {
+			const struct strv *list = at;
+
+			for (size_t j = 0; j < list->len; j++)
+				add_entry(out, field->key, list->items[j]);
+		} else {
+			encode_number(field, at, field->key, '\0', out);
+		}
+	}
+}
+
+/* Takes one entry, and marks its field as seen. */
+static int decode_entry(const char *entry, struct keeper_spec *spec,
+                        bool seen[ARRAY_LEN(spec_fields)], struct error *err)
+{
+	const char *equals = strchr(entry, '=');
+
+	for (size_t i = 0; equals && i < ARRAY_LEN(spec_fields); i++) {
+		const struct field *field = &spec_fields[i];
+		size_t len = strlen(field->key);
+		void *at = (char *)spec + field->offset;
+
+		if ((size_t)(equals - entry) != len || memcmp(entry, field->key, len) != 0)
+			continue;
+		if (seen[i] && field->kind != FIELD_LIST)
+			return error_set(err, EINVAL, "%s is given twice", field->key);
+		seen[i] = true;
+		if (field->kind == FIELD_LIST)
+			strv_add(at, equals + 1);
+		else if (field->kind == FIELD_TEXT)
+			*(char **)at = xstrdup(equals + 1);
+		else
+			return decode_number(field, equals + 1, at, err);
+		return 0;
+	}
+	return error_set(err, EINVAL, "\"%.40s\" is no entry of a spec", entry);
+}
+
+int keeper_spec_decode(const char *data, size_t len, struct keeper_spec *ret, struct error *err)
+{
+	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
+	bool seen[ARRAY_LEN(spec_fields)] = {false};
+
+	if (len == 0 || data[len - 1] != '\0')
+		return error_set(err, EINVAL, "the spec is cut off");
+	for (size_t at = 0; at < len; at += strlen(data + at) + 1)
+		if (decode_entry(data + at, &spec, seen, err) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_LEN(spec_fields); i++)
+		if (!seen[i] && !spec_fields[i].is_optional)
+			return error_set(err, EINVAL, "%s is missing", spec_fields[i].key);
+	*ret = spec;
+	spec = (struct keeper_spec){0};
+	return 0;
+}
+
+const char *keeper_line_value(const char *text, size_t len, const char *key, size_t *ret_len)
+{
+	size_t key_len = strlen(key);
+	const char *end = text + len;
+
+	for (const char *line = text; line < end;) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+
+		if (!stop)
+			stop = end;
+		if ((size_t)(stop - line) > key_len && line[key_len] == '=' &&
+		    memcmp(line, key, key_len) == 0) {
+			*ret_len = (size_t)(stop - line) - key_len - 1;
+			return line + key_len + 1;
+		}
+		line = stop + 1;
+	}
+	return NULL;
+}
+
+/* The value as a string; false when it is missing or does not fit. */
+static bool line_copy(const char *text, size_t len, const char *key, char *out, size_t size)
+{
+	size_t value_len;
+	const char *value = keeper_line_value(text, len, key, &value_len);
+
+	if (!value || value_len >= size)
+		return false;
+	memcpy(out, value, value_len);
+	out[value_len] = '\0';
+	return true;
+}
+
+int64_t keeper_line_int(const char *text, size_t len, const char *key, int64_t def)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	char number[32];
+	int64_t value;
+
+	if (!line_copy(text, len, key, number, sizeof(number)) ||
+	    str_to_int(number, INT64_MIN, INT64_MAX, &value, &err) < 0)
+		return def;
+	return value;
+}
+
+void keeper_packet_encode(const struct keeper_packet *packet, struct strbuf *out)
+{
+	strbuf_addf(out, "op=%s\n", op_names[packet->op]);
+	switch (packet->op) {
+	case KEEPER_HELLO:
+	case KEEPER_SUBSCRIBE:
+	case KEEPER_STOP:
+	case KEEPER_KILL:
+		break;
+	case KEEPER_SIGNAL:
+		strbuf_addf(out, "signal=%d\n", packet->signal);
+		break;
+	case KEEPER_STATUS:
+		strbuf_addf(out, "state=%s\n", state_names[packet->status.state]);
+		for (size_t i = 0; i < ARRAY_LEN(status_fields); i++)
+			encode_number(&status_fields[i],
+			              (const char *)&packet->status + status_fields[i].offset,
+			              status_fields[i].key, '\n', out);
+		break;
+	case KEEPER_ERROR:
+		strbuf_addf(out, "text=%s\n", packet->text);
+		break;
+	}
+}
+
+static int name_index(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(names[i], name))
+			return (int)i;
+	return -1;
+}
+
+static int decode_status(const char *data, size_t len, struct keeper_status *ret, struct error *err)
+{
+	char word[32];
+	int state = -1;
+
+	if (line_copy(data, len, "state", word, sizeof(word)))
+		state = name_index(state_names, ARRAY_LEN(state_names), word);
+	if (state < 0)
+		return error_set(err, EPROTO, "status without a known state");
+	ret->state = (enum keeper_state)state;
+	for (size_t i = 0; i < ARRAY_LEN(status_fields); i++) {
+		const struct field *field = &status_fields[i];
+
+		if (!line_copy(data, len, field->key, word, sizeof(word)))
+			return error_set(err, EPROTO, "status without %s", field->key);
+		if (decode_number(field, word, (char *)ret + field->offset, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret, struct error *err)
+{
+	struct keeper_packet packet = {0};
+	char word[32];
+	int op = -1;
+
+	if (len > KEEPER_PACKET_MAX || memchr(data, '\0', len))
+		return error_set(err, EPROTO, "not a packet");
+	if (len > 3 && memcmp(data, "op=", 3) == 0 &&
+	    line_copy(data, len, "op", word, sizeof(word)))
+		op = name_index(op_names, ARRAY_LEN(op_names), word);
+	if (op < 0)
+		return error_set(err, EPROTO, "not a packet: no known op");
+	packet.op = (enum keeper_op)op;
+	if (packet.op == KEEPER_STATUS && decode_status(data, len, &packet.status, err) < 0)
+		return -1;
+	if (packet.op == KEEPER_SIGNAL) {
+		int64_t signo = keeper_line_int(data, len, "signal", 0);
+
+		if (signo < 1 || signo > SIGRTMAX)
+			return error_set(err, EPROTO, "no such signal");
+		packet.signal = (int)signo;
+	}
+	if (packet.op == KEEPER_ERROR &&
+	    !line_copy(data, len, "text", packet.text, sizeof(packet.text)))
+		return error_set(err, EPROTO, "error without text");
+	*ret = packet;
+	return 0;
+}
+
+int keeper_socket_address(const char *path, struct sockaddr_un *ret, int *ret_dir,
+                          struct error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_free char *folder = path_dir(path);
+	cleanup_close int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int len;
+
+	if (dir < 0)
+		return error_errno(err, errno, "%s", folder);
+	len = snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dir,
+	               path_base(path));
+	if (len >= (int)sizeof(addr.sun_path))
+		return error_set(err, ENAMETOOLONG, "the name of %s is too long", path);
+	*ret = addr;
+	*ret_dir = take_fd(dir);
+	return 0;
+}
