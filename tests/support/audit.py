@@ -74,7 +74,9 @@ def is_below(process, ancestor, table):
 
 
 def left_processes(tag, others=frozenset()):
-    """Those with the tag, and our descendants with none that no process of `others` started."""
+    """Those with the tag, and while no other sandbox lives, our descendants with none either."""
+    from support.sandbox import STARTED
+
     table = processes()
     tags = {pid: process.tag() for pid, process in table.items()}
     left = []
@@ -84,6 +86,8 @@ def left_processes(tag, others=frozenset()):
         if tags[pid] == tag:
             left.append(process)
         elif tags[pid] is None and not others and is_below(process, os.getpid(), table):
+            if pid in STARTED or any(is_below(process, started, table) for started in STARTED):
+                continue
             left.append(process)
     return left
 

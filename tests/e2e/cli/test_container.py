@@ -1,0 +1,314 @@
+"""Container execution: import, pull, build, run, flip; as the caller and as an ordinary user."""
+
+import subprocess
+
+import pytest
+
+from support import images, web as http
+from support.sandbox import Project
+from support.waiting import until
+
+SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
+BUILDPACK = """
+    api = "0.10"
+
+    [buildpack]
+    id = "test/pages"
+    version = "1.0.0"
+
+    [[targets]]
+    os = "linux"
+"""
+DETECT = """
+    #!/bin/sh
+    [ -f index.html ] || exit 100
+"""
+BUILD = """
+    #!/bin/sh
+    set -e
+    if [ -f fail ]; then
+        echo "the reason why it fails" >&2
+        exit 7
+    fi
+    echo "pages: building"
+    mkdir -p "$1/pages/www/cgi-bin"
+    cp index.html "$1/pages/www/"
+    cp /srv/www/cgi-bin/whoami "$1/pages/www/cgi-bin/"
+    printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/pages.toml"
+    cat > "$1/launch.toml" <<END
+    [[processes]]
+    type = "web"
+    command = ["sh", "-c", 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /layers/test_pages/pages/www']
+    default = true
+    END
+"""
+BUILDER = """
+    description = "for tests"
+
+    [[buildpacks]]
+    uri = "buildpack"
+
+    [[order]]
+    [[order.group]]
+    id = "test/pages"
+    version = "1.0.0"
+
+    [build]
+    image = "base"
+
+    [run]
+    [[run.images]]
+    image = "base"
+"""
+
+
+@pytest.fixture(scope="module")
+def store(shared_sandbox):
+    """A sandbox whose store has the image `base` and the builder `pages`."""
+    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
+    shared_sandbox.run("image", "import", str(tar), "base")
+    folder = Project(shared_sandbox, shared_sandbox.root / "builder")
+    folder.write("builder.toml", BUILDER)
+    folder.write("buildpack/buildpack.toml", BUILDPACK)
+    folder.write("buildpack/bin/detect", DETECT, mode=0o755)
+    folder.write("buildpack/bin/build", BUILD.replace("\n    ", "\n"), mode=0o755)
+    shared_sandbox.run("builder", "create", "pages", "-c", str(folder.folder / "builder.toml"))
+    return shared_sandbox
+
+
+def image_project(store, name, extra=""):
+    return store.project(f"""
+        [services.web]
+        image = "base"
+        command = '{SERVE}'
+        {extra}
+    """, name=name)
+
+
+def build_project(store, name):
+    project = store.project("""
+        [services.web]
+        build = { builder = "pages" }
+    """, name=name)
+    project.write("index.html", "built page\n")
+    return project
+
+
+def whoami(service):
+    answer = http.get(service["url"], "/cgi-bin/whoami")
+    assert answer.status == 200, answer.text
+    return dict(line.split("=", 1) for line in answer.text.splitlines())
+
+
+def test_what_was_imported_is_listed(store):
+    names = {image["name"] for image in store.run("image", "list", "--json").json["images"]}
+    assert any(name.endswith("base") or "base:" in name for name in names), names
+    builders = {b["name"] for b in store.run("builder", "list", "--json").json["builders"]}
+    assert any("pages" in name for name in builders), builders
+
+
+def test_an_image_runs_behind_its_url(store):
+    project = image_project(store, "plain")
+    project.up()
+    service = project.service("web")
+    assert service["mode"] == "container" and service["ready"]
+    assert http.get(service["url"], "/").text == "hello from a container\n"
+    project.run("stop")
+
+
+def test_the_container_is_one(store):
+    project = image_project(store, "isolated")
+    project.up()
+    seen = whoami(project.service("web"))
+    assert seen["root"] == "overlay"
+    assert seen["port"] == str(project.service("web")["port"]) or seen["port"]
+    assert seen["service"] == "web"
+    assert seen["nnp"] == "1"
+    assert "systemd" not in seen["init"]
+    host_uids = [int(line.split()[1]) for line in seen["uid_map"].split(";") if line]
+    assert 0 not in host_uids, f"root of the host is mapped: {seen['uid_map']}"
+    with open("/proc/sys/kernel/hostname", encoding="utf-8") as name:
+        assert seen["hostname"] != name.read().strip()
+    project.run("stop")
+
+
+def test_files_that_a_container_writes_are_gone_with_its_image_untouched(store):
+    project = store.project(f"""
+        [services.web]
+        image = "base"
+        command = 'echo changed > /srv/www/index.html; {SERVE}'
+    """, name="writes")
+    project.up()
+    assert http.get(project.service("web")["url"], "/").text == "changed\n"
+    project.run("stop")
+    other = image_project(store, "reads")
+    other.up()
+    assert http.get(other.service("web")["url"], "/").text == "hello from a container\n"
+    other.run("stop")
+
+
+def test_build_and_run(store):
+    project = build_project(store, "built")
+    project.run("up", timeout=100)
+    service = project.service("web")
+    assert service["mode"] == "container"
+    assert http.get(service["url"], "/").text == "built page\n"
+    seen = whoami(service)
+    assert seen["root"] == "overlay" and seen["uid"] != "0"
+    project.run("stop")
+
+
+def test_the_second_unchanged_build_does_nothing(store):
+    project = build_project(store, "twice")
+    first = project.run("build", "--json", timeout=100).out
+    assert "pages: building" in first
+    second = project.run("build", "--json", timeout=100).out
+    assert "pages: building" not in second, second
+
+
+def test_an_edit_is_built(store):
+    project = build_project(store, "edited")
+    project.run("up", timeout=100)
+    project.write("index.html", "second edition\n")
+    project.run("up", timeout=100)
+    assert http.get(project.service("web")["url"], "/").text == "second edition\n"
+    project.run("stop")
+
+
+def test_a_failing_buildpack(store):
+    project = build_project(store, "failing")
+    project.write("fail", "\n")
+    result = project.fail("up", status=1, timeout=100)
+    assert "the reason why it fails" in result.err + result.out, str(result)
+    assert "test/pages" in result.err or "buildpack" in result.err, str(result)
+    services = project.services()
+    assert not services or not services["web"].get("pid")
+    names = {image["name"] for image in store.run("image", "list", "--json").json["images"]}
+    assert not any("failing" in name for name in names), names
+
+
+def test_a_failing_build_keeps_what_ran(store):
+    project = build_project(store, "keeps")
+    project.run("up", timeout=100)
+    before = project.service("web")
+    project.write("fail", "\n")
+    project.fail("up", status=1, timeout=100)
+    after = project.service("web")
+    assert (after["pid"], after["state"]) == (before["pid"], "running")
+    project.run("stop")
+
+
+def test_no_buildpack_detects(store):
+    project = build_project(store, "undetected")
+    (project.folder / "index.html").unlink()
+    result = project.fail("build", status=1, timeout=100)
+    assert "detect" in result.err, str(result)
+
+
+def test_a_service_is_flipped_for_one_run(store):
+    project = store.project("""
+        [services.web]
+        command = "python3 -m http.server --bind 127.0.0.1 $PORT"
+        mode = "host"
+        build = { builder = "pages" }
+    """, name="flipped")
+    project.write("index.html", "either way\n")
+    project.up()
+    on_host = project.service("web")
+    assert on_host["mode"] == "host"
+    assert http.get(on_host["url"], "/").text == "either way\n"
+
+    # The built image has no Python; without a command of the file its own process runs.
+    text = (project.folder / "locald.toml").read_text().replace("command", "# command")
+    project.write("locald.toml", text)
+    project.run("up", "--container", "web", timeout=100)
+    in_container = project.service("web")
+    assert in_container["mode"] == "container"
+    assert in_container["url"] == on_host["url"]
+    assert in_container["port"] == on_host["port"]
+    assert whoami(in_container)["root"] == "overlay"
+    project.run("stop")
+
+
+def test_container_logs(store):
+    project = store.project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sh", "-c", "echo out; echo err >&2; exec sleep 1000"]
+    """, name="logging")
+    project.up()
+    until(lambda: sorted(project.log("job")) == ["err", "out"])
+    project.run("stop")
+
+
+def test_a_stopped_container_leaves_nothing(store):
+    project = store.project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sh", "-c", "(sleep 2001 &) ; sleep 2002 & echo up; wait"]
+    """, name="leftovers")
+    project.up()
+    until(lambda: project.log("job") == ["up"])
+    project.run("stop")
+    left = subprocess.run(["pgrep", "-f", "^sleep 200[12]"], stdout=subprocess.PIPE)
+    assert left.stdout == b""
+
+
+def test_the_exit_code_of_a_container(store):
+    project = store.project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sh", "-c", "echo last words; exit 42"]
+        restart = "no"
+    """, name="exits")
+    store.attempt("up", cwd=project.folder)
+    until(lambda: project.service("job").get("last_exit"))
+    assert project.service("job")["last_exit"]["code"] == 42
+
+
+def test_containers_outlive_a_killed_daemon(store):
+    project = image_project(store, "outlives")
+    project.up()
+    before = project.service("web")
+    store.kill_daemon()
+    assert project.service("web")["pid"] == before["pid"]
+    assert http.get(project.service("web")["url"], "/").status == 200
+    project.run("stop")
+
+
+def test_pull_and_run(store, registry):
+    tar = (store.root / "base.tar").read_bytes()
+    reference = registry.push("tests/base", "1", tar)
+    store.run("image", "pull", reference)
+    project = store.project(f"""
+        [services.web]
+        image = "{reference}"
+        command = '{SERVE}'
+    """, name="pulled")
+    project.up()
+    assert http.get(project.service("web")["url"], "/").text == "hello from a container\n"
+    project.run("stop")
+
+
+def test_pull_of_what_is_not_there(store, registry):
+    result = store.attempt("image", "pull", f"{registry.host}/tests/nothing:9")
+    assert result.status in (1, 4) and "tests/nothing" in result.err, str(result)
+
+
+def test_a_pulled_layer_is_verified(store, registry):
+    reference = registry.push("tests/forged", "1", b"\0" * 10240, claim=b"something else")
+    result = store.attempt("image", "pull", reference)
+    assert result.status == 1, str(result)
+    names = {image["name"] for image in store.run("image", "list", "--json").json["images"]}
+    assert not any("forged" in name for name in names)
+
+
+def test_remove_an_image(store):
+    tar = store.root / "base.tar"
+    store.run("image", "import", str(tar), "short-lived")
+    store.run("image", "rm", "short-lived")
+    names = {image["name"] for image in store.run("image", "list", "--json").json["images"]}
+    assert not any("short-lived" in name for name in names)

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Makes a root file system of Debian 12 with Node.js and Python, and prints where its tar is.
+
+It is made once with mmdebstrap (about a minute) and kept in the user's cache folder, under a name
+that stands for everything that went into it.  Certificates that this machine's owner trusts
+besides Debian's are put into it, so that `npm ci` works behind the same proxies as on the host.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+
+SUITE = "bookworm"
+PACKAGES = ["ca-certificates", "nodejs", "npm", "python3", "python3-venv"]
+LOCAL_CERTIFICATES = pathlib.Path("/usr/local/share/ca-certificates")
+
+OPTIONS = [
+    "--variant=minbase",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+]
+
+
+def cache_folder():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base) / "locald-dev"
+
+
+def local_certificates():
+    return sorted(LOCAL_CERTIFICATES.glob("*.crt"))
+
+
+def tar_name():
+    recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES, *OPTIONS]).encode())
+    for certificate in local_certificates():
+        recipe.update(certificate.read_bytes())
+    return f"debian-{SUITE}-{recipe.hexdigest()[:12]}.tar"
+
+
+def make(tar):
+    options = [*OPTIONS, f"--include={','.join(PACKAGES)}"]
+    if local_certificates():
+        target = f'"$1{LOCAL_CERTIFICATES}"'
+        options += [
+            f"--customize-hook=mkdir -p {target}",
+            f"--customize-hook=copy-in {' '.join(map(str, local_certificates()))} "
+            f"{LOCAL_CERTIFICATES}",
+            '--customize-hook=chroot "$1" update-ca-certificates',
+        ]
+    partial = tar.with_name(f".{os.getpid()}-{tar.name}")
+    log = tar.with_suffix(".log")
+    try:
+        with log.open("wb") as output:
+            status = subprocess.run(
+                ["mmdebstrap", *options, SUITE, str(partial)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            ).returncode
+        if status != 0:
+            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+            raise SystemExit(f"debian_root: mmdebstrap failed with status {status} (log: {log})")
+        os.replace(partial, tar)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def debian_root():
+    """The tar's path; two callers at once make it once."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    tar = folder / tar_name()
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tar.exists():
+            make(tar)
+    return tar
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    print(debian_root())
+
+
+if __name__ == "__main__":
+    main()
