@@ -61,3 +61,26 @@ void clock_format_local_time(int64_t real_ns, char out[CLOCK_TEXT_SIZE])
 	snprintf(out, CLOCK_TEXT_SIZE, "%02d:%02d:%02d.%03d", tm.tm_hour % 100, tm.tm_min % 100,
 	         tm.tm_sec % 100, ms % 1000);
 }
+
+bool clock_parse_utc(const char *text, int64_t *ret_real_ns)
+{
+	struct tm tm = {0};
+	int ms = 0, used = 0;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+	           &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6)
+		return false;
+	text += used;
+	if (*text == '.') {
+		used = 0;
+		if (sscanf(text, ".%3d%n", &ms, &used) != 1 || used != 4)
+			return false;
+		text += used;
+	}
+	if (text[0] != 'Z' || text[1])
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*ret_real_ns = ((int64_t)timegm(&tm) * 1000 + ms) * 1000000;
+	return true;
+}
