@@ -162,6 +162,8 @@ static int wait_readable(struct client *client, struct error *err)
 		{.fd = client->watch.interrupt_fd, .events = POLLIN},
 	};
 
+	if (client->watch.on_idle)
+		client->watch.on_idle(client->watch.data);
 	for (;;) {
 		int n = poll(fds, ARRAY_LEN(fds), tick(client));
 

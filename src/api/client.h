@@ -20,7 +20,9 @@ struct error;
 struct client_watch {
 	int interrupt_fd;            /* -1: none */
 	int tick_ms;                 /* 0: no ticks */
-	void (*on_tick)(void *data); /* while waiting, at least every tick_ms */
+	void (*on_tick)(void *data); /* while waiting, every tick_ms */
+	void (*on_idle)(
+		void *data); /* before each wait; may be NULL: what came so far is all there is */
 	void *data;
 };
 

@@ -235,15 +235,20 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-/* In a build tree this binary is src/cli/locald, and `locald-keeper` is src/keeper/locald-keeper.
- */
+/* In a build tree this binary is src/cli/locald, and its helpers are in the rooms beside it. */
 static char *in_build_tree(const char *own_dir, const char *name)
 {
-	const char *room = str_starts(name, "locald-") ? name + strlen("locald-") : name;
+	static const char *const rooms[] = {"keeper", "shim", "lifecycle"};
 
 	if (!str_eq(path_base(own_dir), "cli"))
 		return NULL;
-	return xasprintf("%s/../%s/%s", own_dir, room, name);
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++) {
+		cleanup_free char *path = xasprintf("%s/../%s/%s", own_dir, rooms[i], name);
+
+		if (is_program(path))
+			return take_ptr(path);
+	}
+	return NULL;
 }
 
 char *paths_libexec(const char *name, struct error *err)
@@ -253,21 +258,20 @@ char *paths_libexec(const char *name, struct error *err)
 	cleanup_free char *own_dir = path_dir(self ? self : "/");
 	cleanup_free char *built = in_build_tree(own_dir, name);
 	cleanup_free char *installed = xasprintf("%s/../libexec/locald/%s", own_dir, name);
-	cleanup_free char *chosen = NULL;
 
 	if (!str_empty(override)) {
-		chosen = path_join(override, name);
+		cleanup_free char *chosen = path_join(override, name);
+
 		if (is_program(chosen))
 			return path_absolute("/", chosen);
+		error_set(err, ENOENT, "LOCALD_LIBEXEC has no program %s", chosen);
+		return NULL;
 	}
-	if (built && is_program(built))
+	if (built)
 		return path_absolute("/", built);
 	if (is_program(installed))
 		return path_absolute("/", installed);
-	error_set(err, ENOENT, "%s is not installed (looked at %s)", name,
-	          chosen  ? chosen
-	          : built ? built
-	                  : installed);
+	error_set(err, ENOENT, "%s is not installed (looked at %s)", name, installed);
 	error_hint(err, "install locald again, or set LOCALD_LIBEXEC to the folder of %s", name);
 	return NULL;
 }

@@ -53,8 +53,9 @@ char *paths_build_cache(const struct paths *paths, const char *project,
 char *paths_project_id(const char *name, const char *root) must_check;
 
 /*
- * A program of ours (locald-keeper, locald-shim, locald-lifecycle): in $LOCALD_LIBEXEC, in the
- * build tree this binary runs from, or in ../libexec/locald.  NULL when none is an executable file.
+ * A program of ours (locald-keeper, locald-shim, …): in $LOCALD_LIBEXEC when that is set, else in
+ * the build tree this binary runs from, or in ../libexec/locald.  NULL when none is an executable
+ * file.
  */
 char *paths_libexec(const char *name, struct error *err) must_check;
 
