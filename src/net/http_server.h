@@ -25,8 +25,8 @@ struct http_exchange;
 struct http_server;
 
 struct http_request {
-	const struct http_head *head; /* method, http_target(), fields; until the answer */
-	const char *body;             /* NUL-terminated; until on_request returns */
+	const struct http_head *head; /* method, http_target(), fields */
+	const char *body;             /* NUL-terminated; like the head good until the answer */
 	size_t body_len;
 	uid_t peer_uid; /* (uid_t)-1 when the socket is not a unix socket */
 	pid_t peer_pid; /* 0 then */

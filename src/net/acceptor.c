@@ -1,0 +1,106 @@
+#include "net/acceptor.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#define ACCEPTS_PER_WAKEUP 16
+#define RETRY_MS           200
+
+struct acceptor {
+	int fd;
+	struct loop_source *source;
+	struct loop_source *retry; /* armed while descriptors are out */
+	bool is_paused, is_out_of_fds;
+	acceptor_fn *fn;
+	void *data;
+	bool *freed; /* set when freed inside its callback */
+};
+
+static void update_interest(struct acceptor *acceptor)
+{
+	bool wants = !acceptor->is_paused && !acceptor->is_out_of_fds;
+
+	loop_fd_set_events(acceptor->source, wants ? LOOP_READ : 0);
+}
+
+static void on_retry(struct loop_source *source, void *data)
+{
+	struct acceptor *acceptor = data;
+
+	acceptor->is_out_of_fds = false;
+	update_interest(acceptor);
+}
+
+static void on_ready(struct loop_source *source, int listen_fd, uint32_t events, void *data)
+{
+	struct acceptor *acceptor = data;
+	bool freed = false;
+
+	acceptor->freed = &freed;
+	for (int i = 0; i < ACCEPTS_PER_WAKEUP && !acceptor->is_paused; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			acceptor->fn(fd, acceptor->data);
+			if (freed)
+				return;
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			acceptor->is_out_of_fds = true;
+			loop_timer_set(acceptor->retry, RETRY_MS);
+			break;
+		}
+		/* The others are troubles of one connection, which is gone by now. */
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			break;
+	}
+	acceptor->freed = NULL;
+	update_interest(acceptor);
+}
+
+struct acceptor *acceptor_new(struct loop *loop, int listen_fd, acceptor_fn *fn, void *data,
+                              struct error *err)
+{
+	cleanup_close int fd = listen_fd;
+	struct acceptor *acceptor;
+	struct loop_source *source;
+
+	if (fd_set_nonblock(fd, true, err) < 0)
+		return NULL;
+	acceptor = xcalloc(1, sizeof(*acceptor));
+	if (loop_add_fd(loop, fd, LOOP_READ, on_ready, acceptor, &source, err) < 0) {
+		free(acceptor);
+		return NULL;
+	}
+	acceptor->source = source;
+	acceptor->retry = loop_add_timer(loop, -1, on_retry, acceptor);
+	acceptor->fd = take_fd(fd);
+	acceptor->fn = fn;
+	acceptor->data = data;
+	return acceptor;
+}
+
+void acceptor_free(struct acceptor *acceptor)
+{
+	if (!acceptor)
+		return;
+	if (acceptor->freed)
+		*acceptor->freed = true;
+	loop_source_free(acceptor->source);
+	loop_source_free(acceptor->retry);
+	close(acceptor->fd);
+	free(acceptor);
+}
+
+void acceptor_pause(struct acceptor *acceptor, bool is_paused)
+{
+	if (acceptor->is_paused == is_paused)
+		return;
+	acceptor->is_paused = is_paused;
+	update_interest(acceptor);
+}
