@@ -24,20 +24,20 @@ struct cnb_events;
 struct error;
 
 struct build_request {
-	const char *store;        /* the image store */
-	const char *cache;        /* this service's build cache; made when missing */
-	const char *shim;         /* the locald-shim program */
-	const char *builder;      /* an image of the store */
-	const char *run_image;    /* NULL: the one the builder names */
-	const char *source;       /* the folder to build */
-	const char *image;        /* the name the result gets */
-	const char *process;      /* default process type; NULL: the buildpacks choose */
-	struct strv buildpacks;   /* ids or id@version of the builder, in order; empty: its order */
-	struct strv env;          /* NAME=value for the buildpacks */
-	struct strv exclude;      /* patterns of .gitignore form, besides the project's own */
-	bool no_cache;            /* forget cached layers first */
-	bool force;               /* build even when the key is the last one */
-	bool verbose;             /* the lifecycle explains itself */
+	const char *store;      /* the image store */
+	const char *cache;      /* this service's build cache; made when missing */
+	const char *shim;       /* the locald-shim program */
+	const char *builder;    /* an image of the store */
+	const char *run_image;  /* NULL: the one the builder names */
+	const char *source;     /* the folder to build */
+	const char *image;      /* the name the result gets */
+	const char *process;    /* default process type; NULL: the buildpacks choose */
+	struct strv buildpacks; /* ids or id@version of the builder, in order; empty: its order */
+	struct strv env;        /* NAME=value for the buildpacks */
+	struct strv exclude;    /* patterns of .gitignore form, besides the project's own */
+	bool no_cache;          /* forget cached layers first */
+	bool force;             /* build even when the key is the last one */
+	bool verbose;           /* the lifecycle explains itself */
 };
 
 void build_request_release(struct build_request *request);

@@ -17,12 +17,13 @@ struct cnb_events {
 	void (*progress)(const char *phase, const char *text, void *data);
 	/* A phase ended well. */
 	void (*done)(const char *phase, int64_t duration_ms, void *data);
-	/* One line of a buildpack or of the lifecycle, without its newline; stream: "out" or "err". */
+	/* One line of a buildpack or of the lifecycle, without its newline; stream: "out" or "err".
+	 */
 	void (*log)(const char *stream, const char *text, size_t len, void *data);
 	void *data;
 };
 
 void cnb_progress(const struct cnb_events *events, const char *phase, const char *fmt, ...)
-        printf_like(3, 4);
+	printf_like(3, 4);
 void cnb_done(const struct cnb_events *events, const char *phase, int64_t duration_ms);
 void cnb_log(const struct cnb_events *events, const char *stream, const char *text, size_t len);

@@ -8,7 +8,8 @@
  *                   run_image}]
  *   build           store, cache, shim, builder, source, image; optional run_image, process,
  *                   env {NAME: value}, exclude [pattern], buildpacks [id], no_cache, force, verbose
- *                   -> image, digest, hit, reason, duration_ms, processes: [{type, command, default}]
+ *                   -> image, digest, hit, reason, duration_ms, processes: [{type, command,
+ * default}]
  */
 #pragma once
 
