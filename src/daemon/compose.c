@@ -1,0 +1,349 @@
+#include "daemon/compose.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "base/strbuf.h"
+#include "config/environment.h"
+#include "daemon/project.h"
+#include "service/port_pool.h"
+
+/* What the callbacks of config/environment.h look at. */
+struct composer {
+	const struct compose_request *request;
+	struct project *project;
+	ARRAY(struct strv) injected; /* at the index of the service */
+};
+
+enum service_mode compose_mode(const struct compose_request *request,
+                               const struct service_config *service)
+{
+	if (request->host && strv_has(request->host, service->name))
+		return MODE_HOST;
+	if (request->container && strv_has(request->container, service->name))
+		return MODE_CONTAINER;
+	return service->mode;
+}
+
+char *compose_image_name(const struct compose_request *request,
+                         const struct service_config *service)
+{
+	if (!service->build.is_set && service->image)
+		return xstrdup(service->image);
+	return xasprintf("locald/%s/%s:latest", request->project_id, service->name);
+}
+
+/* --- ports and URLs --- */
+
+static int port_of(struct composer *composer, const struct service_config *service,
+                   struct error *err)
+{
+	const struct compose_request *request = composer->request;
+	cleanup_free char *owner = NULL;
+	int port;
+
+	if (service->type == SERVICE_WORKER)
+		return 0;
+	if (service->port)
+		return service->port; /* a stranger on it is refused, and named, at the start */
+	owner = xasprintf("%s/%s", request->project_id, service->name);
+	port = port_pool_take(request->ports, owner, err);
+	if (port < 0 || request->is_live(service->name, request->data) ||
+	    request->ports->is_free(port, request->ports->data))
+		return port;
+	return port_pool_move(request->ports, owner, err);
+}
+
+/* The service that answers on the project's own name: `web`, or the one named like it. */
+static bool is_main(const struct project_config *config, const struct service_config *service)
+{
+	if (project_service(config, "web"))
+		return str_eq(service->name, "web");
+	if (project_service(config, config->name))
+		return str_eq(service->name, config->name);
+	return config->services.len == 1;
+}
+
+static void name_hosts(struct composer *composer, const struct service_config *service,
+                       struct service_extra *extra)
+{
+	const struct project_config *config = composer->request->config;
+	int port = composer->request->proxy_port;
+	cleanup_free char *suffix = port == 80 ? xstrdup("") : xasprintf(":%d", port);
+
+	strv_addf(&extra->hosts, "%s.%s", service->name, config->domain);
+	if (is_main(config, service))
+		strv_add(&extra->hosts, config->domain);
+	if (port)
+		extra->url = xasprintf("http://%s%s", extra->hosts.items[0], suffix);
+}
+
+static char *url_of(const char *service, void *data)
+{
+	struct composer *composer = data;
+	int i = project_index(composer->project, service);
+
+	if (i < 0 || !composer->project->plans.items[i].has_port)
+		return NULL;
+	/* Programs call each other directly: no name has to resolve, no proxy has to run. */
+	return xasprintf("http://127.0.0.1:%d", composer->project->plans.items[i].port);
+}
+
+static char *host_of(const char *service, void *data)
+{
+	return xstrdup("127.0.0.1");
+}
+
+static int service_port_of(const char *service, void *data)
+{
+	struct composer *composer = data;
+	int i = project_index(composer->project, service);
+
+	return i < 0 ? 0 : composer->project->plans.items[i].port;
+}
+
+static const struct strv *injected_of(const char *service, void *data)
+{
+	struct composer *composer = data;
+	int i = project_index(composer->project, service);
+
+	return i < 0 ? NULL : &composer->injected.items[i];
+}
+
+static void inject(struct composer *composer, size_t i)
+{
+	const struct service_plan *plan = &composer->project->plans.items[i];
+	const struct service_extra *extra = &composer->project->extras.items[i];
+	struct strv *env = array_add(&composer->injected);
+
+	strv_env_set(env, "LOCALD", "1");
+	strv_env_set(env, "LOCALD_SERVICE", plan->name);
+	strv_env_set(env, "LOCALD_PROJECT", composer->project->name);
+	strv_env_set(env, "HOST", "127.0.0.1");
+	if (plan->has_port) {
+		cleanup_free char *port = xasprintf("%d", plan->port);
+
+		strv_env_set(env, "PORT", port);
+	}
+	if (extra->url)
+		strv_env_set(env, "LOCALD_URL", extra->url);
+}
+
+/* --- one plan --- */
+
+static void set_command(const struct config_command *command, struct strv *argv)
+{
+	if (command->shell) {
+		strv_add(argv, "/bin/sh");
+		strv_add(argv, "-c");
+		strv_add(argv, command->shell);
+		return;
+	}
+	strv_copy(argv, &command->argv);
+}
+
+static void set_deps(const struct service_config *service, struct service_plan *plan)
+{
+	static const enum dep_condition conditions[] = {
+		[DEPENDENCY_READY] = DEP_READY,
+		[DEPENDENCY_STARTED] = DEP_STARTED,
+		[DEPENDENCY_COMPLETED] = DEP_COMPLETED,
+	};
+
+	array_foreach(from, &service->depends_on.list) {
+		struct plan_dep *dep = array_add(&plan->deps);
+
+		dep->name = xstrdup(from->service);
+		dep->condition = conditions[from->until];
+	}
+}
+
+static void set_health(const struct service_config *service, struct service_plan *plan)
+{
+	static const enum plan_health_kind kinds[] = {
+		[HEALTH_DEFAULT] = PLAN_HEALTH_DEFAULT,
+		[HEALTH_HTTP] = PLAN_HEALTH_HTTP,
+		[HEALTH_TCP] = PLAN_HEALTH_TCP,
+		[HEALTH_COMMAND] = PLAN_HEALTH_COMMAND,
+	};
+	const struct health_config *health = &service->health;
+
+	plan->health.kind = kinds[health->type];
+	free(plan->health.path);
+	plan->health.path = xstrdup_null(health->path);
+	set_command(&health->command, &plan->health.argv);
+	plan->health.interval_ms = health->interval_ms;
+	plan->health.timeout_ms = health->timeout_ms;
+	plan->health.start_period_ms = health->start_period_ms;
+	plan->health.retries = health->retries;
+}
+
+static json_t *env_to_json(const struct strv *env)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < env->len; i++) {
+		const char *equals = strchr(env->items[i], '=');
+		cleanup_free char *name = xstrndup(env->items[i], (size_t)(equals - env->items[i]));
+
+		json_set_str(object, name, equals + 1);
+	}
+	return object;
+}
+
+/*
+ * What the container runs.  Empty: what its image says.  A built image is always
+ * entered through the launcher, so that the buildpacks' environment is there.
+ */
+static void set_container_args(const struct service_config *service, struct strv *args,
+                               bool *ret_keep_entrypoint)
+{
+	bool is_built = service->build.is_set;
+
+	*ret_keep_entrypoint = !service->has_entrypoint && !is_built;
+	strv_copy(args, &service->entrypoint);
+	if (service->command_origin == COMMAND_PROCFILE && is_built) {
+		strv_addf(args, "/cnb/process/%s", service->name);
+	} else if (service->command_origin == COMMAND_CONFIG && is_built) {
+		strv_add(args, "/cnb/lifecycle/launcher");
+		strv_add(args, service->command.shell ? service->command.shell : "--");
+		strv_copy(args, &service->command.argv);
+	} else if (service->command_origin == COMMAND_CONFIG) {
+		set_command(&service->command, args);
+	}
+}
+
+/* What the bundle job is told; paths are added when the container is prepared. */
+static json_t *bundle_of(const struct compose_request *request,
+                         const struct service_config *service, const struct strv *env)
+{
+	cleanup_free char *image = compose_image_name(request, service);
+	cleanup(strv_release) struct strv args = STRV_INIT;
+	json_t *bundle = json_object();
+	bool keep_entrypoint;
+
+	set_container_args(service, &args, &keep_entrypoint);
+	json_set_str(bundle, "image", image);
+	json_object_set_new(bundle, "env", env_to_json(env));
+	if (args.len > 0) {
+		json_object_set_new(bundle, "args", json_from_strv(&args));
+		json_set_bool(bundle, "keep_entrypoint", keep_entrypoint);
+	}
+	if (service->user)
+		json_set_str(bundle, "user", service->user);
+	return bundle;
+}
+
+/*
+ * The shell's environment is left out: another terminal's SHLVL is no reason to
+ * restart anything.  What the configuration takes from it (${env.X}) is in.
+ */
+static void set_fingerprint(const struct compose_request *request,
+                            const struct service_config *service, const struct strv *env,
+                            struct service_plan *plan)
+{
+	cleanup_json json_t *all = json_object();
+	cleanup_free char *text = NULL;
+	char digest[SHA256_DIGEST_SIZE];
+
+	json_object_set_new(all, "config", service_to_json(service));
+	json_object_set_new(all, "env", json_from_strv(env));
+	json_set_str(all, "cwd", plan->cwd);
+	json_set_int(all, "mode", plan->mode);
+	json_set_int(all, "port", plan->port);
+	if (plan->mode == PLAN_CONTAINER)
+		json_set_str(all, "image", json_get_str(request->images, service->name, NULL));
+	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
+	sha256_digest_of(text, strlen(text), digest);
+	plan->fingerprint = xstrdup(digest);
+}
+
+static int check_workdir(const struct service_config *service, struct diagnostics *diags)
+{
+	struct diagnostic *diag;
+
+	if (fs_is_dir(service->workdir))
+		return 0;
+	diag = diag_add(diags, "C040", "the working directory of `%s` is not there: %s",
+	                service->name, service->workdir);
+	diag_at_place(diag, service_place_of(service, "workdir"), NULL);
+	return -1;
+}
+
+static int fill_plan(struct composer *composer, const struct service_config *service, size_t i,
+                     struct diagnostics *diags, struct error *err)
+{
+	const struct compose_request *request = composer->request;
+	const struct environment_source source = {
+		.shell = request->shell_env,
+		.injected = injected_of,
+		.url = url_of,
+		.host = host_of,
+		.port = service_port_of,
+		.data = composer,
+	};
+	struct service_plan *plan = &composer->project->plans.items[i];
+	cleanup(strv_release) struct strv own = STRV_INIT;
+
+	if (environment_make(request->config, service, &source, false, &own, diags, err) < 0)
+		return -1;
+	set_fingerprint(request, service, &own, plan);
+	if (plan->mode == PLAN_CONTAINER) {
+		composer->project->extras.items[i].bundle = bundle_of(request, service, &own);
+		plan->needs_prepare = true;
+		return 0;
+	}
+	if (check_workdir(service, diags) < 0)
+		return diag_to_error(diags, err);
+	set_command(&service->command, &plan->argv);
+	return environment_make(request->config, service, &source, true, &plan->env, diags, err);
+}
+
+static int start_plan(struct composer *composer, const struct service_config *service,
+                      struct error *err)
+{
+	struct project *project = composer->project;
+	struct service_plan *plan = array_add(&project->plans);
+	struct service_extra *extra = array_add(&project->extras);
+	bool is_container = compose_mode(composer->request, service) == MODE_CONTAINER;
+
+	service_plan_init(plan, service->name);
+	plan->mode = is_container ? PLAN_CONTAINER : PLAN_HOST;
+	plan->cwd = xstrdup(is_container ? project->root : service->workdir);
+	plan->oneshot = service->oneshot;
+	plan->restart =
+		service->restart == RESTART_ON_FAILURE ? PLAN_RESTART_ON_FAILURE : PLAN_RESTART_NO;
+	plan->stop_signal = service->stop_signal;
+	plan->stop_timeout_ms = service->stop_timeout_ms;
+	set_deps(service, plan);
+	set_health(service, plan);
+	plan->port = port_of(composer, service, err);
+	if (plan->port < 0)
+		return -1;
+	plan->has_port = plan->port > 0;
+	extra->has_fixed_port = service->port > 0;
+	if (plan->has_port)
+		name_hosts(composer, service, extra);
+	return 0;
+}
+
+int compose_plans(const struct compose_request *request, struct project *project,
+                  struct diagnostics *diags, struct error *err)
+{
+	struct composer composer = {.request = request, .project = project};
+	const struct project_config *config = request->config;
+	int result = 0;
+
+	/* Two passes: an environment may speak of any service's port. */
+	for (size_t i = 0; i < config->services.len && result == 0; i++)
+		result = start_plan(&composer, config->services.items[i], err);
+	for (size_t i = 0; i < project->plans.len; i++)
+		inject(&composer, i);
+	for (size_t i = 0; i < config->services.len && result == 0; i++)
+		result = fill_plan(&composer, config->services.items[i], i, diags, err);
+	array_foreach(env, &composer.injected)
+		strv_release(env);
+	array_release(&composer.injected);
+	return result;
+}

@@ -1,0 +1,345 @@
+#include "daemon/daemon.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/methods.h"
+#include "daemon/operation.h"
+#include "daemon/prepare.h"
+#include "daemon/proxy_worker.h"
+#include "daemon/routes.h"
+#include "daemon/state_db.h"
+#include "loop/loop.h"
+#include "net/http_server.h"
+#include "net/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+/* Below the kernel's ephemeral range, so that nothing takes a remembered port by chance. */
+#define PORT_FIRST 20000
+#define PORT_LAST  29999
+
+#define PROJECT_FILE_MAX (16u << 20)
+
+struct project *daemon_find_project(struct daemon *daemon, const char *id)
+{
+	array_foreach(project, &daemon->projects)
+		if (str_eq((*project)->id, id))
+			return *project;
+	return NULL;
+}
+
+struct project *daemon_find_project_at(struct daemon *daemon, const char *root)
+{
+	array_foreach(project, &daemon->projects)
+		if (str_eq((*project)->root, root))
+			return *project;
+	return NULL;
+}
+
+/* --- what is saved --- */
+
+static char *project_file(const struct daemon *daemon, const char *id)
+{
+	return xasprintf("%s/projects/%s.json", daemon->paths.run, id);
+}
+
+static int save_project(struct daemon *daemon, const struct project *project, struct error *err)
+{
+	const struct state_project row = {project->id, project->root, project->name,
+	                                  project->domain};
+	cleanup_free char *dir = path_join(daemon->paths.run, "projects");
+	cleanup_free char *path = project_file(daemon, project->id);
+	cleanup_json json_t *object = project_to_json(project);
+	cleanup_free char *text = json_text(object);
+
+	if (fs_mkdirs_private(dir, err) < 0 ||
+	    fs_write_atomic(path, text, strlen(text), 0600, err) < 0 ||
+	    state_db_put_project(daemon->db, &row, err) < 0)
+		return -1;
+	array_foreach(plan, &project->plans) {
+		const struct service_extra *extra =
+			&project->extras.items[array_index(&project->plans, plan)];
+		cleanup_free char *owner = xasprintf("%s/%s", project->id, plan->name);
+
+		if (plan->has_port && !extra->has_fixed_port &&
+		    state_db_put_port(daemon->db, owner, plan->port, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void replace_project(struct daemon *daemon, struct project *project)
+{
+	array_foreach(slot, &daemon->projects) {
+		if (!str_eq((*slot)->id, project->id))
+			continue;
+		project_destroy(*slot);
+		*slot = project;
+		return;
+	}
+	*array_add(&daemon->projects) = project;
+}
+
+int daemon_put_project(struct daemon *daemon, struct project *project, struct error *err)
+{
+	int saved = save_project(daemon, project, err);
+
+	if (saved < 0) {
+		project_destroy(project);
+		return -1;
+	}
+	replace_project(daemon, project);
+	return 0;
+}
+
+static void restore_port(const char *owner, int port, void *data)
+{
+	struct daemon *daemon = data;
+
+	port_pool_restore(&daemon->ports, owner, port);
+}
+
+struct memory_list {
+	ARRAY(struct service_memory) items;
+};
+
+static void collect_memory(const char *service, uint32_t run, const char *fingerprint, bool wanted,
+                           void *data)
+{
+	struct memory_list *memory = data;
+
+	*array_add(&memory->items) = (struct service_memory){
+		.service = xstrdup(service),
+		.run = run,
+		.fingerprint = xstrdup_null(fingerprint),
+		.wanted = wanted,
+	};
+}
+
+static int adopt_project(struct daemon *daemon, const struct project *project, struct error *err)
+{
+	struct memory_list memory = {0};
+	int result = state_db_each_run(daemon->db, project->id, collect_memory, &memory, err);
+
+	if (result == 0)
+		result = supervisor_adopt(daemon->supervisor, project->id, project->plans.items,
+		                          project->plans.len, memory.items.items, memory.items.len,
+		                          err);
+	array_foreach(item, &memory.items) {
+		free((void *)item->service);
+		free((void *)item->fingerprint);
+	}
+	array_release(&memory.items);
+	return result;
+}
+
+/* Takes up one project of the database; a saved file that cannot be read loses only its plans. */
+static void restore_project(const struct state_project *row, void *data)
+{
+	struct daemon *daemon = data;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *path = project_file(daemon, row->id);
+	cleanup_json json_t *object = NULL;
+	struct project *project = NULL;
+
+	if (fs_exists(path)) {
+		object = json_parse_file(path, PROJECT_FILE_MAX, &err);
+		project = object ? project_from_json(object, &err) : NULL;
+		if (!project)
+			log_warn("project %s: %s", row->id, err.text);
+	}
+	/* Without the file (a reboot) the project is known, with no services until the next up. */
+	if (!project)
+		project = project_new(row->id, row->root, row->name, row->domain);
+	replace_project(daemon, project);
+	if (adopt_project(daemon, project, &err) < 0)
+		log_err("project %s: %s", row->id, err.text);
+}
+
+/* --- callbacks of the supervisor --- */
+
+static void on_state(const char *project, const struct service_snapshot *service, void *data)
+{
+	struct daemon *daemon = data;
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (state_db_put_run(daemon->db, project, service->plan->name, service->run,
+	                     service->fingerprint, service->wanted, &err) < 0)
+		log_err("%s", err.text);
+	operations_on_state(daemon, project, service);
+	daemon_routes_changed(daemon);
+}
+
+static void on_prepare(const char *project, const struct service_plan *plan, uint64_t token,
+                       void *data)
+{
+	prepare_begin(data, project, plan, token);
+}
+
+static void on_cancel_prepare(uint64_t token, void *data)
+{
+	prepare_cancel(data, token);
+}
+
+static void on_ports(const char *project, void *data)
+{
+	daemon_routes_changed(data);
+}
+
+static const struct supervisor_events supervisor_callbacks = {
+	.on_state = on_state,
+	.prepare = on_prepare,
+	.cancel_prepare = on_cancel_prepare,
+	.on_ports = on_ports,
+};
+
+static char *keeper_path(const char *project, const char *service, void *data)
+{
+	const struct daemon *daemon = data;
+	char *path = paths_keeper_sock(&daemon->paths, project, service);
+
+	path[strlen(path) - strlen(".sock")] = '\0';
+	return path;
+}
+
+static char *log_dir(const char *project, const char *service, void *data)
+{
+	const struct daemon *daemon = data;
+
+	return paths_log_dir(&daemon->paths, project, service);
+}
+
+/* --- routes --- */
+
+static void send_routes(struct loop_source *source, void *data)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->proxy)
+		proxy_worker_routes(daemon->proxy, routes_make(daemon, ++daemon->routes_version));
+}
+
+void daemon_routes_changed(struct daemon *daemon)
+{
+	loop_timer_set(daemon->route_timer, 0);
+}
+
+/* --- life --- */
+
+static void on_signal(struct loop_source *source, int signo, void *data)
+{
+	struct daemon *daemon = data;
+
+	log_info("%s: leaving, services go on", strsignal(signo));
+	loop_stop(daemon->loop, 0);
+}
+
+static int watch_signals(struct daemon *daemon, struct error *err)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		if (loop_add_signal(daemon->loop, signals[i], on_signal, daemon,
+		                    &daemon->signals[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int find_programs(struct daemon *daemon, struct error *err)
+{
+	cleanup(error_release) struct error missing = ERROR_INIT;
+
+	daemon->self = paths_self();
+	daemon->keeper = paths_libexec("locald-keeper", err);
+	if (!daemon->keeper)
+		return -1;
+	/* Only container mode needs these: their absence is told when one is wanted. */
+	daemon->shim = paths_libexec("locald-shim", &missing);
+	daemon->lifecycle = paths_libexec("locald-lifecycle", &missing);
+	daemon->launcher = paths_libexec("locald-launcher", &missing);
+	return 0;
+}
+
+static int open_state(struct daemon *daemon, struct error *err)
+{
+	cleanup_free char *path = paths_state_db(&daemon->paths);
+
+	daemon->db = state_db_open(path, err);
+	if (!daemon->db)
+		return -1;
+	daemon->ports = (struct port_pool){
+		.first = PORT_FIRST, .last = PORT_LAST, .is_free = port_probe_loopback};
+	return state_db_each_port(daemon->db, restore_port, daemon, err);
+}
+
+static void start_supervisor(struct daemon *daemon)
+{
+	const struct supervisor_paths paths = {
+		.keeper = keeper_path, .log_dir = log_dir, .data = daemon};
+
+	daemon->world_loop =
+		(struct world_loop){.loop = daemon->loop, .keeper_path = daemon->keeper};
+	daemon->world = world_loop_make(&daemon->world_loop);
+	daemon->supervisor = supervisor_new(&daemon->world, &paths, &supervisor_callbacks, daemon);
+}
+
+int daemon_init(struct daemon *daemon, struct error *err)
+{
+	cleanup(error_release) struct error no_proxy = ERROR_INIT;
+
+	daemon->started_real_ns = clock_real_ns();
+	daemon->route_timer = loop_add_timer(daemon->loop, -1, send_routes, daemon);
+	if (find_programs(daemon, err) < 0 || watch_signals(daemon, err) < 0 ||
+	    open_state(daemon, err) < 0)
+		return -1;
+	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, &no_proxy);
+	if (!daemon->proxy)
+		log_err("no URLs: %s", no_proxy.text);
+	start_supervisor(daemon);
+	return state_db_each_project(daemon->db, restore_project, daemon, err);
+}
+
+int daemon_serve(struct daemon *daemon, struct error *err)
+{
+	const struct http_server_config config = {.on_request = methods_dispatch, .data = daemon};
+	cleanup_free char *path = paths_daemon_sock(&daemon->paths);
+	int fd = listen_unix(path, err);
+
+	if (fd < 0)
+		return -1;
+	daemon->server = http_server_new(daemon->loop, fd, &config, err);
+	return daemon->server ? 0 : -1;
+}
+
+void daemon_release(struct daemon *daemon)
+{
+	cleanup_free char *path = paths_daemon_sock(&daemon->paths);
+
+	daemon->is_leaving = true;
+	if (daemon->server) {
+		unlink(path);
+		http_server_free(daemon->server);
+	}
+	operations_release(daemon);
+	prepare_release(daemon);
+	supervisor_free(daemon->supervisor);
+	proxy_worker_free(daemon->proxy);
+	array_foreach(project, &daemon->projects)
+		project_destroy(*project);
+	array_release(&daemon->projects);
+	port_pool_release(&daemon->ports);
+	state_db_close(daemon->db);
+	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
+		loop_source_free(daemon->signals[i]);
+	loop_source_free(daemon->route_timer);
+	free(daemon->self);
+	free(daemon->keeper);
+	free(daemon->shim);
+	free(daemon->lifecycle);
+	free(daemon->launcher);
+}

@@ -1,0 +1,66 @@
+/*
+ * daemon - the composition root: owns one of everything and connects the rooms.
+ *
+ * The files beside it each know a few rooms: compose (config → service), images
+ * and prepare (oci, cnb by jobs), routes (service → proxy), methods (the control
+ * API).  This struct is what they share; it is made once, in daemon_main.
+ *
+ * Nothing in the daemon blocks on anything but the local disk, and there are no
+ * threads: slow work is a job_child.
+ */
+#pragma once
+
+#include "api/paths.h"
+#include "base/array.h"
+#include "daemon/project.h"
+#include "service/port_pool.h"
+#include "service/supervisor.h"
+#include "service/world.h"
+#include "service/world_loop.h"
+
+struct error;
+struct http_server;
+struct loop;
+struct operation;
+struct preparation;
+struct proxy_worker;
+struct state_db;
+
+struct daemon {
+	struct loop *loop;
+	int running_lock; /* held for life */
+	struct paths paths;
+	char *self, *keeper, *shim, *lifecycle, *launcher; /* programs */
+	int64_t started_real_ns;
+	struct state_db *db;
+	struct world_loop world_loop;
+	struct supervisor_world world;
+	struct supervisor *supervisor;
+	struct port_pool ports;
+	struct proxy_worker *proxy; /* NULL when no port could be had; the log says why */
+	struct http_server *server;
+	struct loop_source *signals[3];
+	struct loop_source *route_timer; /* gathers route changes of one round of the loop */
+	uint64_t routes_version;
+	ARRAY(struct project *) projects;
+	ARRAY(struct operation *) operations;     /* up, stop, restart under way */
+	ARRAY(struct preparation *) preparations; /* containers being made ready */
+	bool is_leaving;
+};
+
+/* Everything but the control socket: that comes last, in daemon_serve(). */
+int daemon_init(struct daemon *daemon, struct error *err);
+int daemon_serve(struct daemon *daemon, struct error *err);
+void daemon_release(struct daemon *daemon);
+
+struct project *daemon_find_project(struct daemon *daemon, const char *id);
+struct project *daemon_find_project_at(struct daemon *daemon, const char *root);
+
+/*
+ * Makes `project` (taken) the current one of its id: replaces the old, and saves it
+ * in the run directory and the database.
+ */
+int daemon_put_project(struct daemon *daemon, struct project *project, struct error *err);
+
+/* Sends the proxy a new table soon; cheap, may be called for every change. */
+void daemon_routes_changed(struct daemon *daemon);

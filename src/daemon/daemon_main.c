@@ -1,0 +1,130 @@
+#include "daemon/daemon_main.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+#include "loop/loop.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+struct options {
+	const char *sandbox;
+	int ready_fd, lock_fd;
+};
+
+static int parse_fd(const char *text, int *ret, struct error *err)
+{
+	int64_t value;
+
+	if (str_to_int(text, 3, 1 << 20, &value, err) < 0)
+		return -1;
+	*ret = (int)value;
+	return fd_set_cloexec(*ret, true, err);
+}
+
+static int parse_options(int argc, char **argv, struct options *options, struct error *err)
+{
+	static const struct option known[] = {
+		{"sandbox", required_argument, NULL, 's'},
+		{"ready-fd", required_argument, NULL, 'r'},
+		{"lock-fd", required_argument, NULL, 'l'},
+		{0},
+	};
+	int option, result = 0;
+
+	opterr = 0;
+	while (result == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == 's')
+			options->sandbox = optarg;
+		else if (option == 'r')
+			result = parse_fd(optarg, &options->ready_fd, err);
+		else if (option == 'l')
+			result = parse_fd(optarg, &options->lock_fd, err);
+		else
+			result = error_set(err, ERR_USAGE, "unknown option: %s", argv[optind - 1]);
+	}
+	if (result == 0 && optind < argc)
+		return error_set(err, ERR_USAGE, "unexpected: %s", argv[optind]);
+	return result;
+}
+
+/*
+ * Two locks: daemon.lock while somebody starts, handed on by the starter, and
+ * daemon.running for as long as there is a daemon.
+ */
+static int take_locks(struct daemon *daemon, struct options *options, struct error *err)
+{
+	cleanup_free char *starting = paths_daemon_lock(&daemon->paths);
+	cleanup_free char *running = path_join(daemon->paths.run, "daemon.running");
+
+	if (options->lock_fd < 0)
+		options->lock_fd = fs_lock(starting, false, err);
+	if (options->lock_fd >= 0)
+		daemon->running_lock = fs_lock(running, false, err);
+	if (options->lock_fd < 0 || daemon->running_lock < 0)
+		return error_hint(err, "a daemon is running already: locald server status");
+	return 0;
+}
+
+static void tell_starter(struct options *options, const struct error *failure)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *text =
+		failure ? xasprintf("error %s\n", failure->text) : xstrdup("ready\n");
+
+	if (options->ready_fd < 0)
+		return;
+	if (fd_write_all(options->ready_fd, text, strlen(text), &err) < 0)
+		log_warn("the starter has gone: %s", err.text);
+	close(take_fd(options->ready_fd));
+}
+
+static int run(struct daemon *daemon, struct options *options, struct error *err)
+{
+	if (paths_create(&daemon->paths, err) < 0 || take_locks(daemon, options, err) < 0)
+		return -1;
+	daemon->loop = loop_new(err);
+	if (!daemon->loop || daemon_init(daemon, err) < 0 || daemon_serve(daemon, err) < 0)
+		return -1;
+	/* Whoever comes now connects; the lock is for those who start. */
+	close(take_fd(options->lock_fd));
+	log_info("locald %s serves %s", LOCALD_VERSION, daemon->paths.run);
+	tell_starter(options, NULL);
+	return loop_run(daemon->loop, err);
+}
+
+int daemon_main(int argc, char **argv)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct options options = {.ready_fd = -1, .lock_fd = -1};
+	struct daemon daemon = {.paths = PATHS_INIT, .running_lock = -1};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	int code;
+
+	log_init("locald", LOG_INFO);
+	umask(077);
+	sigaction(SIGPIPE, &ignore, NULL);
+	code = parse_options(argc, argv, &options, &err);
+	if (code == 0)
+		code = paths_init(&daemon.paths, options.sandbox, &err);
+	if (code == 0)
+		code = run(&daemon, &options, &err);
+	if (code < 0) {
+		log_err("%s", err.text);
+		tell_starter(&options, &err);
+		code = error_exit_code(err.code);
+	}
+	if (daemon.loop)
+		daemon_release(&daemon);
+	loop_free(daemon.loop);
+	paths_release(&daemon.paths);
+	close_fd(&options.lock_fd);
+	close_fd(&daemon.running_lock);
+	return code;
+}

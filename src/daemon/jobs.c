@@ -1,0 +1,102 @@
+#include "daemon/jobs.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "daemon/daemon.h"
+#include "daemon/job_child.h"
+#include "daemon/operation.h"
+#include "daemon/reply.h"
+#include "net/http_server.h"
+
+struct api_job {
+	struct http_exchange *x;
+	struct job_child *child;
+};
+
+/* What clients may run; `bundle` and `cleanup` are the daemon's own. */
+static const char *const kinds[] = {"image-import", "image-pull",     "image-list",
+                                    "image-remove", "builder-create", "builder-list"};
+
+static void on_line(json_t *line, void *data)
+{
+	const struct api_job *job = data;
+
+	reply_line(job->x, json_incref(line));
+}
+
+static void on_result(json_t *result, void *data)
+{
+	struct api_job *job = data;
+
+	reply_line(job->x, json_incref(result));
+	http_stream_end(job->x);
+	free(job);
+}
+
+static void on_client_gone(struct http_exchange *x, void *data)
+{
+	struct api_job *job = data;
+
+	job_child_cancel(job->child);
+	free(job);
+}
+
+static const struct job_events job_callbacks = {.on_line = on_line, .on_result = on_result};
+static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
+
+/* Where things are is the daemon's to say, never the client's. */
+static json_t *params_of(const struct daemon *daemon, const json_t *given)
+{
+	cleanup_free char *store = paths_image_store(&daemon->paths);
+	cleanup_free char *containers = xasprintf("%s/containers", daemon->paths.state);
+	json_t *params = json_is_object(given) ? json_copy((json_t *)given) : json_object();
+
+	json_set_str(params, "store", store);
+	json_set_str(params, "containers", containers);
+	json_set_str(params, "lifecycle", daemon->lifecycle);
+	json_set_str(params, "launcher", daemon->launcher);
+	return params;
+}
+
+static bool is_known(const char *kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (str_eq(kinds[i], kind))
+			return true;
+	return false;
+}
+
+static void start(struct daemon *daemon, struct http_exchange *x, const char *kind,
+                  const json_t *given)
+{
+	cleanup_json json_t *params = params_of(daemon, given);
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct api_job *job = xcalloc(1, sizeof(*job));
+
+	job->x = x;
+	job->child = job_child_start(daemon->loop, daemon->self, kind, params, &job_callbacks, job,
+	                             &err);
+	if (!job->child) {
+		free(job);
+		reply_error(x, &err, NULL);
+		return;
+	}
+	http_exchange_watch(x, &exchange_callbacks, job);
+	reply_stream_begin(x);
+}
+
+void jobs_begin(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	const char *kind = json_get_str(request, "kind", "");
+	const json_t *params = json_object_get(request, "params");
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (str_eq(kind, "build")) {
+		operation_build(daemon, x, params);
+	} else if (is_known(kind)) {
+		start(daemon, x, kind, params);
+	} else {
+		error_set(&err, ERR_USAGE, "no such kind of job: \"%s\"", kind);
+		reply_error(x, &err, NULL);
+	}
+}

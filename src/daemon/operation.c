@@ -1,0 +1,313 @@
+#include "daemon/operation.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "daemon/image_task.h"
+#include "daemon/operation_internal.h"
+#include "daemon/reply.h"
+#include "daemon/status.h"
+
+static void on_client_gone(struct http_exchange *x, void *data);
+
+static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
+
+struct operation *operation_new(struct daemon *daemon, struct http_exchange *x,
+                                const char *project_id)
+{
+	struct operation *op = xcalloc(1, sizeof(*op));
+
+	op->daemon = daemon;
+	op->x = x;
+	op->project_id = xstrdup(project_id);
+	op->started_ms = clock_mono_ms();
+	op->images = json_object();
+	*array_add(&daemon->operations) = op;
+	return op;
+}
+
+void operation_free(struct operation *op)
+{
+	array_foreach(slot, &op->daemon->operations) {
+		if (*slot != op)
+			continue;
+		array_remove(&op->daemon->operations, slot);
+		break;
+	}
+	array_foreach(task, &op->tasks)
+		image_task_cancel(*task);
+	array_release(&op->tasks);
+	array_foreach(live, &op->live_before)
+		free(live->name);
+	array_release(&op->live_before);
+	project_free(op->config);
+	diagnostics_release(&op->diags);
+	strv_release(&op->services);
+	strv_release(&op->shell_env);
+	strv_release(&op->host);
+	strv_release(&op->container);
+	strv_release(&op->images_wanted);
+	json_decref(op->images);
+	error_release(&op->image_error);
+	free(op->project_id);
+	free(op);
+}
+
+void operation_begin(struct operation *op)
+{
+	http_exchange_watch(op->x, &exchange_callbacks, op);
+	reply_stream_begin(op->x);
+}
+
+void operation_finish(struct operation *op, const struct error *err, json_t *fields)
+{
+	const struct project *project = daemon_find_project(op->daemon, op->project_id);
+	json_t *result = reply_result(err, err ? &op->diags : NULL);
+
+	json_set_int(result, "ms", clock_mono_ms() - op->started_ms);
+	if (project)
+		json_object_set_new(result, "project", status_of_project(op->daemon, project));
+	if (fields)
+		json_object_update(result, fields);
+	json_decref(fields);
+	if (op->x) {
+		struct http_exchange *x = take_ptr(op->x);
+
+		reply_line(x, result);
+		http_stream_end(x);
+	} else {
+		json_decref(result);
+	}
+	operation_free(op);
+}
+
+/* --- who ran before --- */
+
+static void note_one(const char *project, const struct service_snapshot *service, void *data)
+{
+	struct operation *op = data;
+	struct live_service *live;
+
+	if (!service_state_is_live(service->state))
+		return;
+	live = array_add(&op->live_before);
+	live->name = xstrdup(service->plan->name);
+	live->run = service->run;
+}
+
+void operation_note_live(struct operation *op)
+{
+	supervisor_each(op->daemon->supervisor, op->project_id, note_one, op);
+}
+
+static const struct live_service *lived_before(const struct operation *op, const char *service)
+{
+	array_foreach(live, &op->live_before)
+		if (str_eq(live->name, service))
+			return live;
+	return NULL;
+}
+
+/* --- the end --- */
+
+static void add_name(json_t *fields, const char *key, const char *service)
+{
+	json_t *names = json_object_get(fields, key);
+
+	if (!names) {
+		names = json_array();
+		json_object_set_new(fields, key, names);
+	}
+	json_array_append_new(names, json_string(service));
+}
+
+static const char *outcome_of(const struct operation *op, const struct service_result *result)
+{
+	struct service_snapshot now;
+	bool is_live;
+
+	if (result->err.code)
+		return "failed";
+	if (!result->was_changed)
+		return "unchanged";
+	is_live = supervisor_find(op->daemon->supervisor, op->project_id, result->service, &now) &&
+	          now.state != SERVICE_STOPPED;
+	if (!is_live)
+		return "stopped";
+	return lived_before(op, result->service) ? "restarted" : "started";
+}
+
+void operation_on_done(uint64_t number, const struct service_result *results, size_t count,
+                       void *data)
+{
+	struct operation *op = data;
+	const struct error *first = NULL;
+	json_t *fields = json_object(), *errors = json_object();
+
+	for (size_t i = 0; i < count; i++) {
+		add_name(fields, outcome_of(op, &results[i]), results[i].service);
+		if (!results[i].err.code)
+			continue;
+		json_set_str(errors, results[i].service, results[i].err.text);
+		/* A service that failed by itself says more than those that waited for it. */
+		if (!first ||
+		    (first->code == ERR_INTERRUPTED && results[i].err.code != first->code))
+			first = &results[i].err;
+	}
+	json_object_set_new(fields, "errors", errors);
+	op->supervised = 0;
+	operation_finish(op, first, fields);
+}
+
+/* --- a client that goes away --- */
+
+static void on_late_stop(uint64_t number, const struct service_result *results, size_t count,
+                         void *data)
+{
+	/* Nobody waits for this one; the states it leads to are in `status`. */
+}
+
+static void note_started(const char *project, const struct service_snapshot *service, void *data)
+{
+	struct operation *op = data;
+	const struct live_service *before = lived_before(op, service->plan->name);
+	bool is_ours = !before || before->run != service->run;
+
+	if (is_ours && service_state_is_live(service->state))
+		strv_add(&op->images_wanted, service->plan->name);
+}
+
+/* images_wanted is free for the list: an operation that is supervised is past its images. */
+static void stop_what_was_started(struct operation *op)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	supervisor_cancel(op->daemon->supervisor, op->supervised);
+	strv_release(&op->images_wanted);
+	supervisor_each(op->daemon->supervisor, op->project_id, note_started, op);
+	if (op->images_wanted.len > 0)
+		supervisor_stop(op->daemon->supervisor, op->project_id, &op->images_wanted,
+		                on_late_stop, NULL, &err);
+}
+
+static void on_client_gone(struct http_exchange *x, void *data)
+{
+	struct operation *op = data;
+
+	op->x = NULL;
+	if (op->daemon->is_leaving)
+		return;
+	if (op->supervised == 0)
+		operation_free(op); /* kills the jobs */
+	else if (op->config)
+		stop_what_was_started(op); /* `up`; its done callback frees it */
+}
+
+void operations_on_state(struct daemon *daemon, const char *project,
+                         const struct service_snapshot *service)
+{
+	const struct project *known = daemon_find_project(daemon, project);
+
+	array_foreach(op, &daemon->operations)
+		if (known && (*op)->x && (*op)->supervised && str_eq((*op)->project_id, project))
+			reply_line((*op)->x, status_event(known, service));
+}
+
+void operations_release(struct daemon *daemon)
+{
+	while (daemon->operations.len > 0)
+		operation_free(daemon->operations.items[0]);
+	array_release(&daemon->operations);
+}
+
+/* --- stop and restart --- */
+
+int operation_check_names(const struct project *project, const struct strv *names,
+                          struct error *err)
+{
+	for (size_t i = 0; i < names->len; i++) {
+		const char *known[256], *nearest;
+		size_t count = 0;
+
+		if (project_index(project, names->items[i]) >= 0)
+			continue;
+		array_foreach(plan, &project->plans)
+			if (count < ARRAY_LEN(known))
+				known[count++] = plan->name;
+		nearest = str_nearest(names->items[i], known, count);
+		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", names->items[i],
+		          project->name);
+		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+	}
+	return 0;
+}
+
+static const struct project *project_of(struct daemon *daemon, const json_t *request,
+                                        struct error *err)
+{
+	const struct project *project;
+	const char *root;
+
+	if (json_need_str(request, "root", &root, err) < 0)
+		return NULL;
+	project = daemon_find_project_at(daemon, root);
+	if (!project)
+		error_set(err, ERR_NOT_FOUND, "nothing of %s has been started", root);
+	return project;
+}
+
+/* A build under way for these services is called off: nobody waits for it any more. */
+static void cancel_builds(struct daemon *daemon, const char *project_id)
+{
+	for (size_t i = daemon->operations.len; i-- > 0;) {
+		struct operation *op = daemon->operations.items[i];
+		cleanup(error_release) struct error err = ERROR_INIT;
+
+		if (op->supervised || !op->config || !str_eq(op->project_id, project_id))
+			continue;
+		error_set(&err, ERR_INTERRUPTED, "stopped while images were being made");
+		operation_finish(op, &err, NULL);
+	}
+}
+
+void operation_stop(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct project *project = project_of(daemon, request, &err);
+	struct operation *op;
+
+	if (!project && err.code == ERR_NOT_FOUND) {
+		/* Stopping what does not run is done already. */
+		reply_stream_begin(x);
+		reply_line(x, reply_result(NULL, NULL));
+		http_stream_end(x);
+		return;
+	}
+	if (!project) {
+		reply_error(x, &err, NULL);
+		return;
+	}
+	cancel_builds(daemon, project->id);
+	op = operation_new(daemon, x, project->id);
+	if (json_to_strv(json_object_get(request, "services"), "services", &op->services, &err) <
+	            0 ||
+	    operation_check_names(project, &op->services, &err) < 0) {
+		reply_error(x, &err, NULL);
+		operation_free(op);
+		return;
+	}
+	operation_note_live(op);
+	operation_begin(op);
+	op->supervised = supervisor_stop(daemon->supervisor, project->id, &op->services,
+	                                 operation_on_done, op, &err);
+	if (!op->supervised)
+		operation_finish(op, &err, NULL);
+}
+
+void operation_restart(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	cleanup_json json_t *forced = json_copy((json_t *)request);
+
+	/* A restart re-reads the configuration: it is an `up` that leaves nothing running. */
+	json_set_bool(forced, "restart", true);
+	operation_up(daemon, x, forced);
+}

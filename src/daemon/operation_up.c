@@ -1,0 +1,349 @@
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "daemon/compose.h"
+#include "daemon/image_task.h"
+#include "daemon/operation_internal.h"
+#include "daemon/proxy_worker.h"
+#include "daemon/reply.h"
+#include "daemon/state_db.h"
+
+#define IMAGE_TASKS_MAX 2
+
+static void apply(struct operation *op);
+static void next_images(struct operation *op);
+
+/* --- reading the request --- */
+
+static int read_lists(struct operation *op, const json_t *request, struct error *err)
+{
+	const struct {
+		const char *key;
+		struct strv *list;
+	} lists[] = {
+		{"services", &op->services},
+		{"env", &op->shell_env},
+		{"host", &op->host},
+		{"container", &op->container},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (json_to_strv(json_object_get(request, lists[i].key), lists[i].key,
+		                 lists[i].list, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int check_names(const struct project_config *config, const struct strv *names,
+                       struct error *err)
+{
+	for (size_t i = 0; i < names->len; i++) {
+		const char *nearest;
+
+		if (project_service(config, names->items[i]))
+			continue;
+		nearest = project_nearest_service(config, names->items[i]);
+		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", names->items[i],
+		          config->name);
+		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+	}
+	return 0;
+}
+
+/* Typing `up` is consent: what was run is remembered by its content. */
+static int approve(struct operation *op, struct error *err)
+{
+	struct sha256 sha;
+	char digest[SHA256_DIGEST_SIZE];
+
+	sha256_init(&sha);
+	array_foreach(file, &op->config->files) {
+		sha256_add(&sha, (*file)->path, strlen((*file)->path) + 1);
+		sha256_add(&sha, (*file)->text, (*file)->len);
+	}
+	sha256_digest(&sha, digest);
+	return state_db_approve(op->daemon->db, op->config->root, digest, clock_real_ns(), err);
+}
+
+static bool is_live(const char *service, void *data)
+{
+	const struct operation *op = data;
+	struct service_snapshot now;
+
+	return supervisor_find(op->daemon->supervisor, op->project_id, service, &now) &&
+	       service_state_is_live(now.state);
+}
+
+static struct compose_request compose_request_of(struct operation *op)
+{
+	return (struct compose_request){
+		.config = op->config,
+		.shell_env = &op->shell_env,
+		.host = &op->host,
+		.container = &op->container,
+		.images = op->images,
+		.project_id = op->project_id,
+		.ports = &op->daemon->ports,
+		.proxy_port = op->daemon->proxy ? proxy_worker_port(op->daemon->proxy) : 0,
+		.is_live = is_live,
+		.data = op,
+	};
+}
+
+/* --- which services --- */
+
+static void add_with_dependencies(const struct operation *op, const char *name, struct strv *out)
+{
+	const struct service_config *service = project_service(op->config, name);
+
+	if (!service || strv_has(out, name))
+		return;
+	strv_add(out, name);
+	if (op->no_deps)
+		return;
+	array_foreach(dep, &service->depends_on.list)
+		add_with_dependencies(op, dep->service, out);
+}
+
+/* A plain `up` is for the services with autostart; naming one is stronger. */
+static void choose_services(struct operation *op)
+{
+	cleanup(strv_release) struct strv asked = STRV_INIT;
+
+	strv_copy(&asked, &op->services);
+	if (asked.len == 0)
+		array_foreach(service, &op->config->services)
+			if ((*service)->autostart)
+				strv_add(&asked, (*service)->name);
+	strv_release(&op->services);
+	for (size_t i = 0; i < asked.len; i++)
+		add_with_dependencies(op, asked.items[i], &op->services);
+}
+
+static void choose_images(struct operation *op)
+{
+	const struct compose_request request = compose_request_of(op);
+
+	for (size_t i = 0; i < op->services.len; i++) {
+		const struct service_config *service =
+			project_service(op->config, op->services.items[i]);
+		bool wanted = op->build_only ? service->build.is_set
+		                             : compose_mode(&request, service) == MODE_CONTAINER;
+
+		if (wanted)
+			strv_add(&op->images_wanted, service->name);
+	}
+}
+
+/* --- images --- */
+
+static void mark_building(struct operation *op, const char *service, bool on)
+{
+	struct project *project = daemon_find_project(op->daemon, op->project_id);
+
+	if (!project)
+		return;
+	if (on && !strv_has(&project->building, service))
+		strv_add(&project->building, service);
+	for (size_t i = 0; !on && i < project->building.len; i++) {
+		if (!str_eq(project->building.items[i], service))
+			continue;
+		free(project->building.items[i]);
+		project->building.items[i] = project->building.items[--project->building.len];
+		project->building.items[project->building.len] = NULL;
+		return;
+	}
+}
+
+static void on_image_line(json_t *line, void *data)
+{
+	struct operation *op = data;
+
+	reply_line(op->x, json_incref(line));
+}
+
+static void on_image_done(const char *service, const json_t *result, const struct error *err,
+                          void *data)
+{
+	struct operation *op = data;
+
+	array_foreach(task, &op->tasks) {
+		if (!str_eq(image_task_service(*task), service))
+			continue;
+		array_remove(&op->tasks, task);
+		break;
+	}
+	mark_building(op, service, false);
+	if (!err) {
+		json_set_str(op->images, service, json_get_str(result, "digest", ""));
+		reply_line(op->x,
+		           json_pack("{s:s, s:s, s:s, s:O}", "event", "image", "service", service,
+		                     "image", json_get_str(result, "image", ""), "result", result));
+	} else if (!op->image_error.code) {
+		error_set(&op->image_error, err->code, "%s", err->text);
+		if (err->hint)
+			error_hint(&op->image_error, "%s", err->hint);
+	}
+	next_images(op);
+}
+
+static const struct image_task_events image_callbacks = {.on_line = on_image_line,
+                                                         .on_done = on_image_done};
+
+static int start_image(struct operation *op, const char *service, struct error *err)
+{
+	const struct compose_request request = compose_request_of(op);
+	struct image_task *task =
+		image_task_start(op->daemon, &request, project_service(op->config, service),
+	                         &image_callbacks, op, &op->diags, err);
+
+	if (!task)
+		return -1;
+	*array_add(&op->tasks) = task;
+	mark_building(op, service, true);
+	return 0;
+}
+
+static char *take_first(struct strv *list)
+{
+	char *first = list->items[0];
+
+	/* The terminating NULL moves too. */
+	memmove(list->items, list->items + 1, list->len * sizeof(*list->items));
+	list->len--;
+	return first;
+}
+
+/* Starts what may start; when all are done goes on, or ends with the first failure. */
+static void next_images(struct operation *op)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	while (!op->image_error.code && op->images_wanted.len > 0 &&
+	       op->tasks.len < IMAGE_TASKS_MAX) {
+		cleanup_free char *service = take_first(&op->images_wanted);
+
+		if (start_image(op, service, &op->image_error) < 0)
+			break;
+	}
+	if (op->tasks.len > 0)
+		return;
+	if (op->image_error.code) {
+		error_move(&err, &op->image_error);
+		operation_finish(op, &err, NULL);
+	} else if (op->build_only) {
+		operation_finish(op, NULL, json_pack("{s:O}", "digests", op->images));
+	} else {
+		apply(op);
+	}
+}
+
+/* --- apply --- */
+
+static int put_plans(struct operation *op, struct project **ret, struct error *err)
+{
+	const struct compose_request request = compose_request_of(op);
+	struct project *project =
+		project_new(op->project_id, op->config->root, op->config->name, op->config->domain);
+
+	if (compose_plans(&request, project, &op->diags, err) < 0) {
+		project_destroy(project);
+		return -1;
+	}
+	if (daemon_put_project(op->daemon, project, err) < 0)
+		return -1;
+	*ret = project;
+	return 0;
+}
+
+static void apply(struct operation *op)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct apply_options options = {
+		.subset = &op->services,
+		.no_deps = op->no_deps,
+		.force_restart = op->force_restart,
+	};
+	struct project *project;
+
+	operation_note_live(op);
+	if (put_plans(op, &project, &err) == 0)
+		op->supervised =
+			supervisor_apply(op->daemon->supervisor, project->id, project->plans.items,
+		                         project->plans.len, &options, operation_on_done, op, &err);
+	if (!op->supervised)
+		operation_finish(op, &err, NULL);
+}
+
+/* --- the beginning --- */
+
+static int load(struct operation *op, const json_t *request, const char *root, struct error *err)
+{
+	cleanup_free char *user_config = paths_user_config(&op->daemon->paths);
+	const struct project *known = daemon_find_project_at(op->daemon, root);
+
+	op->config = project_load(root, user_config, &op->diags, err);
+	if (!op->config || read_lists(op, request, err) < 0 ||
+	    check_names(op->config, &op->services, err) < 0 ||
+	    check_names(op->config, &op->host, err) < 0 ||
+	    check_names(op->config, &op->container, err) < 0)
+		return -1;
+	for (size_t i = 0; i < op->host.len; i++)
+		if (strv_has(&op->container, op->host.items[i]))
+			return error_set(err, ERR_USAGE, "%s: either --host or --container",
+			                 op->host.items[i]);
+	/* A renamed project keeps its id: its services run under it. */
+	free(op->project_id);
+	op->project_id =
+		known ? xstrdup(known->id) : paths_project_id(op->config->name, op->config->root);
+	choose_services(op);
+	if (op->services.len == 0)
+		return error_set(err, ERR_CONFIG, "%s has no service to start", op->config->name);
+	choose_images(op);
+	if (op->build_only && op->images_wanted.len == 0) {
+		error_set(err, ERR_CONFIG, "no service with `build` in %s", op->config->name);
+		return error_hint(err, "add build = { builder = \"NAME\" } to a service");
+	}
+	return approve(op, err);
+}
+
+static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *request,
+                  bool build_only)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct operation *op;
+	const char *root;
+
+	if (json_need_str(request, "root", &root, &err) < 0) {
+		reply_error(x, &err, NULL);
+		return;
+	}
+	if (json_get_bool(request, "plan", false)) {
+		error_set(&err, ERR_UNSUPPORTED, "a plan without applying it is not supported yet");
+		reply_error(x, &err, NULL);
+		return;
+	}
+	op = operation_new(daemon, x, "");
+	op->build_only = build_only;
+	op->no_deps = json_get_bool(request, "no_deps", false);
+	op->force_restart = json_get_bool(request, "restart", false);
+	if (load(op, request, root, &err) < 0) {
+		reply_error(x, &err, &op->diags);
+		operation_free(op);
+		return;
+	}
+	operation_begin(op);
+	next_images(op);
+}
+
+void operation_up(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	begin(daemon, x, request, false);
+}
+
+void operation_build(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	begin(daemon, x, request, true);
+}

@@ -1,0 +1,142 @@
+#include "daemon/prepare.h"
+
+#include "api/api_error.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "daemon/daemon.h"
+#include "daemon/job_child.h"
+
+#include <errno.h>
+
+struct preparation {
+	struct daemon *daemon;
+	uint64_t token;
+	char *container; /* its id for the runtime */
+	char *dir;
+	struct job_child *job;
+};
+
+static void forget(struct preparation *preparation)
+{
+	struct daemon *daemon = preparation->daemon;
+
+	array_foreach(slot, &daemon->preparations) {
+		if (*slot != preparation)
+			continue;
+		array_remove(&daemon->preparations, slot);
+		break;
+	}
+	free(preparation->container);
+	free(preparation->dir);
+	free(preparation);
+}
+
+/* The runtime's own environment; the container's is in the bundle. */
+static void runtime_env(struct strv *env)
+{
+	for (char **entry = environ; *entry; entry++)
+		strv_add(env, *entry);
+}
+
+static void tell_prepared(struct preparation *preparation, const char *bundle)
+{
+	struct daemon *daemon = preparation->daemon;
+	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
+
+	strv_add(&argv, daemon->shim);
+	strv_add(&argv, "--root");
+	strv_addf(&argv, "%s/containers", daemon->paths.run);
+	strv_add(&argv, "run");
+	strv_add(&argv, "--init");
+	strv_add(&argv, "--bundle");
+	strv_add(&argv, bundle);
+	strv_add(&argv, preparation->container);
+	runtime_env(&env);
+	supervisor_prepared(daemon->supervisor, preparation->token, &argv, &env, NULL);
+}
+
+static void ignore_line(json_t *line, void *data)
+{
+	/* Making a bundle takes milliseconds; its progress is of no interest. */
+}
+
+static void on_result(json_t *result, void *data)
+{
+	struct preparation *preparation = data;
+	struct daemon *daemon = preparation->daemon;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const char *bundle = json_get_str(result, "bundle", NULL);
+
+	preparation->job = NULL;
+	if (json_get_bool(result, "ok", false) && bundle) {
+		tell_prepared(preparation, bundle);
+	} else {
+		api_error_from_json(json_object_get(result, "error"), &err);
+		supervisor_prepared(daemon->supervisor, preparation->token, NULL, NULL, &err);
+	}
+	forget(preparation);
+}
+
+static const struct job_events job_callbacks = {.on_line = ignore_line, .on_result = on_result};
+
+static int begin(struct preparation *preparation, const char *project, const char *service,
+                 struct error *err)
+{
+	struct daemon *daemon = preparation->daemon;
+	const struct project *known = daemon_find_project(daemon, project);
+	int i = known ? project_index(known, service) : -1;
+	cleanup_free char *store = paths_image_store(&daemon->paths);
+	cleanup_json json_t *params = NULL;
+
+	if (i < 0 || !known->extras.items[i].bundle)
+		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
+	if (!daemon->shim) {
+		error_set(err, ENOENT, "locald-shim is not installed");
+		return error_hint(err, "it belongs in ../libexec/locald beside locald");
+	}
+	params = json_copy(known->extras.items[i].bundle);
+	json_set_str(params, "store", store);
+	json_set_str(params, "dir", preparation->dir);
+	json_set_str(params, "hostname", service);
+	json_set_bool(params, "replace", true);
+	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
+	                                   &job_callbacks, preparation, err);
+	return preparation->job ? 0 : -1;
+}
+
+void prepare_begin(struct daemon *daemon, const char *project, const struct service_plan *plan,
+                   uint64_t token)
+{
+	struct preparation *preparation = xcalloc(1, sizeof(*preparation));
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	preparation->daemon = daemon;
+	preparation->token = token;
+	preparation->container = xasprintf("%s.%s", project, plan->name);
+	preparation->dir = paths_container_dir(&daemon->paths, project, plan->name);
+	*array_add(&daemon->preparations) = preparation;
+	if (begin(preparation, project, plan->name, &err) == 0)
+		return;
+	supervisor_prepared(daemon->supervisor, token, NULL, NULL, &err);
+	forget(preparation);
+}
+
+void prepare_cancel(struct daemon *daemon, uint64_t token)
+{
+	array_foreach(slot, &daemon->preparations) {
+		if ((*slot)->token != token)
+			continue;
+		job_child_cancel((*slot)->job);
+		forget(*slot);
+		return;
+	}
+}
+
+void prepare_release(struct daemon *daemon)
+{
+	while (daemon->preparations.len > 0) {
+		job_child_cancel(daemon->preparations.items[0]->job);
+		forget(daemon->preparations.items[0]);
+	}
+	array_release(&daemon->preparations);
+}

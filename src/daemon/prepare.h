@@ -1,0 +1,19 @@
+/*
+ * prepare - makes a container's bundle before each start, by the `bundle` job,
+ * and tells the supervisor what to run: locald-shim with that bundle.
+ *
+ * The image is there already: `up` builds or pulls it before it applies.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct daemon;
+struct service_plan;
+
+void prepare_begin(struct daemon *daemon, const char *project, const struct service_plan *plan,
+                   uint64_t token);
+/* The job is killed; what it made so far is undone. */
+void prepare_cancel(struct daemon *daemon, uint64_t token);
+/* Cancels all of them. */
+void prepare_release(struct daemon *daemon);

@@ -1,0 +1,232 @@
+#include "daemon/project.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#define PROJECT_FILE_VERSION 1
+
+struct project *project_new(const char *id, const char *root, const char *name, const char *domain)
+{
+	struct project *project = xcalloc(1, sizeof(*project));
+
+	project->id = xstrdup(id);
+	project->root = xstrdup(root);
+	project->name = xstrdup(name);
+	project->domain = xstrdup(domain);
+	return project;
+}
+
+void project_release_plans(struct project *project)
+{
+	array_foreach(plan, &project->plans)
+		service_plan_release(plan);
+	array_release(&project->plans);
+	array_foreach(extra, &project->extras) {
+		free(extra->url);
+		strv_release(&extra->hosts);
+		json_decref(extra->bundle);
+	}
+	array_release(&project->extras);
+}
+
+void project_destroy(struct project *project)
+{
+	if (!project)
+		return;
+	project_release_plans(project);
+	strv_release(&project->building);
+	free(project->id);
+	free(project->root);
+	free(project->name);
+	free(project->domain);
+	free(project);
+}
+
+int project_index(const struct project *project, const char *service)
+{
+	array_foreach(plan, &project->plans)
+		if (str_eq(plan->name, service))
+			return (int)array_index(&project->plans, plan);
+	return -1;
+}
+
+static json_t *deps_to_json(const struct service_plan *plan)
+{
+	json_t *array = json_array();
+
+	array_foreach(dep, &plan->deps) {
+		json_t *item = json_object();
+
+		json_set_str(item, "name", dep->name);
+		json_set_int(item, "condition", dep->condition);
+		json_array_append_new(array, item);
+	}
+	return array;
+}
+
+static json_t *health_to_json(const struct plan_health *health)
+{
+	json_t *object = json_object();
+
+	json_set_int(object, "kind", health->kind);
+	json_set_str(object, "path", health->path);
+	json_object_set_new(object, "argv", json_from_strv(&health->argv));
+	json_set_int(object, "interval_ms", health->interval_ms);
+	json_set_int(object, "timeout_ms", health->timeout_ms);
+	json_set_int(object, "start_period_ms", health->start_period_ms);
+	json_set_int(object, "retries", health->retries);
+	return object;
+}
+
+json_t *plan_to_json(const struct service_plan *plan)
+{
+	json_t *object = json_object(), *codes = json_array();
+
+	json_set_str(object, "name", plan->name);
+	json_set_int(object, "mode", plan->mode);
+	json_object_set_new(object, "argv", json_from_strv(&plan->argv));
+	json_object_set_new(object, "env", json_from_strv(&plan->env));
+	json_set_str(object, "cwd", plan->cwd);
+	json_set_bool(object, "has_port", plan->has_port);
+	json_set_int(object, "port", plan->port);
+	json_object_set_new(object, "deps", deps_to_json(plan));
+	json_object_set_new(object, "health", health_to_json(&plan->health));
+	json_set_int(object, "stop_signal", plan->stop_signal);
+	json_set_int(object, "stop_timeout_ms", plan->stop_timeout_ms);
+	json_object_set_new(object, "stop_argv", json_from_strv(&plan->stop_argv));
+	json_set_bool(object, "oneshot", plan->oneshot);
+	array_foreach(code, &plan->success_codes)
+		json_array_append_new(codes, json_integer(*code));
+	json_object_set_new(object, "success_codes", codes);
+	json_set_int(object, "restart", plan->restart);
+	json_set_int(object, "max_restarts", plan->max_restarts);
+	json_set_bool(object, "needs_prepare", plan->needs_prepare);
+	return object;
+}
+
+static char *dup_str(const json_t *object, const char *key)
+{
+	return xstrdup_null(json_get_str(object, key, NULL));
+}
+
+static int health_from_json(const json_t *object, struct plan_health *health, struct error *err)
+{
+	health->kind = (enum plan_health_kind)json_get_int(object, "kind", 0);
+	health->path = dup_str(object, "path");
+	health->interval_ms = json_get_int(object, "interval_ms", 1000);
+	health->timeout_ms = json_get_int(object, "timeout_ms", 1000);
+	health->start_period_ms = json_get_int(object, "start_period_ms", 0);
+	health->retries = (int)json_get_int(object, "retries", 3);
+	return json_to_strv(json_object_get(object, "argv"), "health.argv", &health->argv, err);
+}
+
+static void deps_from_json(const json_t *array, struct service_plan *plan)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(array, i, item) {
+		struct plan_dep *dep = array_add(&plan->deps);
+
+		dep->name = xstrdup(json_get_str(item, "name", ""));
+		dep->condition = (enum dep_condition)json_get_int(item, "condition", 0);
+	}
+}
+
+static int plan_from_json(const json_t *object, struct service_plan *plan, struct error *err)
+{
+	const char *name;
+	json_t *code;
+	size_t i;
+
+	if (json_need_str(object, "name", &name, err) < 0)
+		return -1;
+	plan->name = xstrdup(name);
+	plan->mode = (enum plan_mode)json_get_int(object, "mode", 0);
+	plan->cwd = dup_str(object, "cwd");
+	plan->has_port = json_get_bool(object, "has_port", false);
+	plan->port = (int)json_get_int(object, "port", 0);
+	plan->stop_signal = (int)json_get_int(object, "stop_signal", 0);
+	plan->stop_timeout_ms = json_get_int(object, "stop_timeout_ms", 0);
+	plan->oneshot = json_get_bool(object, "oneshot", false);
+	plan->restart = (enum plan_restart)json_get_int(object, "restart", 0);
+	plan->max_restarts = (int)json_get_int(object, "max_restarts", 0);
+	plan->needs_prepare = json_get_bool(object, "needs_prepare", false);
+	plan->fingerprint = dup_str(object, "fingerprint");
+	deps_from_json(json_object_get(object, "deps"), plan);
+	json_array_foreach(json_object_get(object, "success_codes"), i, code)
+		*array_add(&plan->success_codes) = (int)json_integer_value(code);
+	if (health_from_json(json_object_get(object, "health"), &plan->health, err) < 0 ||
+	    json_to_strv(json_object_get(object, "argv"), "argv", &plan->argv, err) < 0 ||
+	    json_to_strv(json_object_get(object, "env"), "env", &plan->env, err) < 0 ||
+	    json_to_strv(json_object_get(object, "stop_argv"), "stop_argv", &plan->stop_argv, err) <
+	            0)
+		return -1;
+	return 0;
+}
+
+json_t *project_to_json(const struct project *project)
+{
+	json_t *object = json_object(), *services = json_array();
+
+	json_set_int(object, "version", PROJECT_FILE_VERSION);
+	json_set_str(object, "id", project->id);
+	json_set_str(object, "root", project->root);
+	json_set_str(object, "name", project->name);
+	json_set_str(object, "domain", project->domain);
+	array_foreach(plan, &project->plans) {
+		const struct service_extra *extra =
+			&project->extras.items[array_index(&project->plans, plan)];
+		json_t *item = plan_to_json(plan);
+
+		json_set_str(item, "fingerprint", plan->fingerprint);
+		json_set_str(item, "url", extra->url);
+		json_object_set_new(item, "hosts", json_from_strv(&extra->hosts));
+		json_set_bool(item, "has_fixed_port", extra->has_fixed_port);
+		if (extra->bundle)
+			json_object_set(item, "bundle", extra->bundle);
+		json_array_append_new(services, item);
+	}
+	json_object_set_new(object, "services", services);
+	return object;
+}
+
+static int services_from_json(const json_t *services, struct project *project, struct error *err)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(services, i, item) {
+		struct service_plan *plan = array_add(&project->plans);
+		struct service_extra *extra = array_add(&project->extras);
+
+		extra->url = dup_str(item, "url");
+		extra->has_fixed_port = json_get_bool(item, "has_fixed_port", false);
+		extra->bundle = json_incref(json_object_get(item, "bundle"));
+		if (plan_from_json(item, plan, err) < 0 ||
+		    json_to_strv(json_object_get(item, "hosts"), "hosts", &extra->hosts, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct project *project_from_json(const json_t *object, struct error *err)
+{
+	const char *id, *root, *name, *domain;
+	struct project *project;
+
+	if (json_get_int(object, "version", 0) != PROJECT_FILE_VERSION) {
+		error_set(err, ERR_DAEMON, "saved by another version of locald");
+		return NULL;
+	}
+	if (json_need_str(object, "id", &id, err) < 0 ||
+	    json_need_str(object, "root", &root, err) < 0 ||
+	    json_need_str(object, "name", &name, err) < 0 ||
+	    json_need_str(object, "domain", &domain, err) < 0)
+		return NULL;
+	project = project_new(id, root, name, domain);
+	if (services_from_json(json_object_get(object, "services"), project, err) == 0)
+		return project;
+	project_destroy(project);
+	return NULL;
+}

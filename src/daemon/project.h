@@ -1,0 +1,44 @@
+/*
+ * project - a project as the daemon knows it: its identity, the plans its
+ * services run by, and what the plans do not say (URLs, container settings).
+ *
+ * What is needed to take up the services again after a restart of the daemon is
+ * saved as run/projects/<id>.json (0600): plans with their environments belong
+ * in the run directory, never in the state directory.
+ */
+#pragma once
+
+#include "base/array.h"
+#include "base/json.h"
+#include "service/plan.h"
+
+struct error;
+
+/* Beside each plan, at the same index. */
+struct service_extra {
+	char *url;         /* what a person opens; NULL without a port */
+	struct strv hosts; /* host names that the proxy routes to it */
+	bool has_fixed_port;
+	json_t *bundle; /* container mode: parameters of the bundle job without paths; else NULL */
+};
+
+struct project {
+	char *id, *root, *name, *domain;
+	ARRAY(struct service_plan) plans;
+	ARRAY(struct service_extra) extras;
+	struct strv building; /* services whose images are being made by an `up` */
+};
+
+struct project *project_new(const char *id, const char *root, const char *name, const char *domain);
+void project_release_plans(struct project *project);
+void project_destroy(struct project *project); /* NULL is fine */
+
+/* Index of a service, -1 when there is none. */
+int project_index(const struct project *project, const char *service);
+
+/* All of it, and back.  A file that another version wrote is an error. */
+json_t *project_to_json(const struct project *project);
+struct project *project_from_json(const json_t *object, struct error *err);
+
+/* Plans as JSON, without the fingerprint: what the fingerprint is made of. */
+json_t *plan_to_json(const struct service_plan *plan);

@@ -1,0 +1,171 @@
+#include "daemon/status.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+#include "daemon/proxy_worker.h"
+
+#include <unistd.h>
+
+static const char *health_name(enum plan_health_kind kind, bool has_port)
+{
+	switch (kind) {
+	case PLAN_HEALTH_TCP:
+		return "tcp";
+	case PLAN_HEALTH_HTTP:
+		return "http";
+	case PLAN_HEALTH_COMMAND:
+		return "command";
+	case PLAN_HEALTH_DEFAULT:
+		break;
+	}
+	return has_port ? "tcp" : "none";
+}
+
+static json_t *exit_to_json(const struct service_exit *last)
+{
+	json_t *object;
+
+	if (!last->is_known)
+		return json_null();
+	object = json_object();
+	json_set_int(object, "code", last->code);
+	json_set_int(object, "signal", last->signal);
+	json_set_bool(object, "killed", last->killed);
+	json_set_int(object, "run_ms", last->run_ms);
+	return object;
+}
+
+static void set_number_or_null(json_t *object, const char *key, int64_t value)
+{
+	if (value > 0)
+		json_set_int(object, key, value);
+	else
+		json_object_set_new(object, key, json_null());
+}
+
+static void set_times(json_t *object, const struct service_snapshot *service)
+{
+	char since[CLOCK_TEXT_SIZE];
+
+	if (service->started_real_ns <= 0 || service->pid <= 0) {
+		json_object_set_new(object, "since", json_null());
+		json_object_set_new(object, "uptime_ms", json_null());
+		return;
+	}
+	clock_format_utc(service->started_real_ns, since);
+	json_set_str(object, "since", since);
+	json_set_int(object, "uptime_ms", (clock_real_ns() - service->started_real_ns) / 1000000);
+}
+
+static json_t *depends_on(const struct service_plan *plan)
+{
+	json_t *names = json_array();
+
+	array_foreach(dep, &plan->deps)
+		json_array_append_new(names, json_string(dep->name));
+	return names;
+}
+
+static json_t *service_to_status(const struct project *project, const struct service_extra *extra,
+                                 const struct service_snapshot *service)
+{
+	const struct service_plan *plan = service->plan;
+	bool is_building = strv_has(&project->building, plan->name);
+	json_t *object = json_object(), *health = json_object(), *warnings = json_array();
+
+	json_set_str(object, "name", plan->name);
+	json_set_str(object, "mode", plan->mode == PLAN_CONTAINER ? "container" : "host");
+	json_set_str(object, "state",
+	             is_building ? "building" : service_state_name(service->state));
+	json_set_bool(object, "ready", service->ready);
+	if (service->detail)
+		json_set_str(object, "detail", service->detail);
+	json_set_str(health, "kind", health_name(plan->health.kind, plan->has_port));
+	json_set_bool(health, "ok", service->ready && service->state == SERVICE_RUNNING);
+	json_object_set_new(object, "health", health);
+	set_number_or_null(object, "pid", service->pid);
+	json_set_int(object, "run", service->run);
+	set_times(object, service);
+	json_set_int(object, "restarts", service->restarts);
+	json_object_set_new(object, "last_exit", exit_to_json(&service->last_exit));
+	if (service->last_lines)
+		json_object_set_new(object, "last_lines", json_from_strv(service->last_lines));
+	if (service->next_try_ms >= 0 && service->state == SERVICE_CRASHED)
+		json_set_int(object, "next_try_ms", service->next_try_ms);
+	set_number_or_null(object, "port", plan->port);
+	set_number_or_null(object, "observed_port", service->port);
+	json_set_str(object, "url", extra->url);
+	if (service->warning)
+		json_array_append_new(warnings, json_string(service->warning));
+	json_object_set_new(object, "warnings", warnings);
+	json_object_set_new(object, "depends_on", depends_on(plan));
+	return object;
+}
+
+json_t *status_of_project(struct daemon *daemon, const struct project *project)
+{
+	json_t *object = json_object(), *services = json_array();
+
+	json_set_str(object, "id", project->id);
+	json_set_str(object, "name", project->name);
+	json_set_str(object, "root", project->root);
+	json_set_str(object, "domain", project->domain);
+	array_foreach(plan, &project->plans) {
+		size_t i = array_index(&project->plans, plan);
+		struct service_snapshot service;
+
+		if (supervisor_find(daemon->supervisor, project->id, plan->name, &service))
+			json_array_append_new(
+				services,
+				service_to_status(project, &project->extras.items[i], &service));
+	}
+	json_object_set_new(object, "services", services);
+	return object;
+}
+
+static json_t *daemon_to_json(const struct daemon *daemon)
+{
+	json_t *object = json_object(), *proxy = json_object();
+	char started[CLOCK_TEXT_SIZE];
+
+	clock_format_utc(daemon->started_real_ns, started);
+	json_set_str(object, "version", LOCALD_VERSION);
+	json_set_int(object, "pid", getpid());
+	json_set_str(object, "started", started);
+	if (daemon->proxy) {
+		json_set_int(proxy, "port", proxy_worker_port(daemon->proxy));
+		json_set_int(proxy, "pid", proxy_worker_pid(daemon->proxy));
+	}
+	json_object_set_new(object, "proxy", proxy);
+	return object;
+}
+
+json_t *status_make(struct daemon *daemon, const char *root)
+{
+	json_t *object = json_object(), *projects = json_array();
+
+	json_set_int(object, "schema", 1);
+	json_object_set_new(object, "daemon", daemon_to_json(daemon));
+	array_foreach(project, &daemon->projects)
+		if (!root || str_eq((*project)->root, root))
+			json_array_append_new(projects, status_of_project(daemon, *project));
+	json_object_set_new(object, "projects", projects);
+	return object;
+}
+
+json_t *status_event(const struct project *project, const struct service_snapshot *service)
+{
+	json_t *event = json_object();
+
+	json_set_str(event, "event", "service");
+	json_set_str(event, "project", project->name);
+	json_set_str(event, "service", service->plan->name);
+	json_set_str(event, "state", service_state_name(service->state));
+	json_set_bool(event, "ready", service->ready);
+	if (service->detail)
+		json_set_str(event, "detail", service->detail);
+	json_set_int(event, "pid", service->pid);
+	json_set_int(event, "run", service->run);
+	return event;
+}
