@@ -14,7 +14,7 @@ build='build-essential meson ninja-build:ninja pkg-config:pkg-config
 test='libcmocka-dev python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmdebstrap
 	nodejs:node npm:npm python3-venv python3-flask busybox-static'
 demo='uidmap mmdebstrap python3 nodejs:node npm:npm'
-bench='python3 uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk'
+bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk'
 
 have_package() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
