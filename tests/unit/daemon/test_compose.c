@@ -1,0 +1,257 @@
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "daemon/compose.h"
+#include "daemon/project.h"
+#include "service/port_pool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+
+struct fixture {
+	char *root;
+	struct port_pool ports;
+	struct strv shell, host, container;
+	struct project_config *config;
+	struct project *project;
+	struct diagnostics diags;
+	struct error err;
+	int taken; /* a port a stranger has */
+	const char *live;
+};
+
+static bool is_free(int port, void *data)
+{
+	return port != ((struct fixture *)data)->taken;
+}
+
+static bool is_live(const char *service, void *data)
+{
+	const struct fixture *f = data;
+
+	return f->live && str_eq(f->live, service);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	f->root = xstrdup("/tmp/test_compose.XXXXXX");
+	*state = f;
+	if (!mkdtemp(f->root))
+		return -1;
+	f->ports = (struct port_pool){.first = 20000, .last = 20009, .is_free = is_free, .data = f};
+	strv_env_set(&f->shell, "PATH", "/usr/bin:/bin");
+	strv_env_set(&f->shell, "SHLVL", "1");
+	return 0;
+}
+
+static void forget_plans(struct fixture *f)
+{
+	project_destroy(take_ptr(f->project));
+	project_free(take_ptr(f->config));
+	diagnostics_release(&f->diags);
+	error_release(&f->err);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	int done;
+
+	forget_plans(f);
+	done = fs_remove_tree(AT_FDCWD, f->root, &f->err);
+	port_pool_release(&f->ports);
+	strv_release(&f->shell);
+	strv_release(&f->host);
+	strv_release(&f->container);
+	error_release(&f->err);
+	free(f->root);
+	free(f);
+	return done;
+}
+
+static int compose(struct fixture *f, const char *toml, const json_t *images)
+{
+	cleanup_free char *path = path_join(f->root, "locald.toml");
+	const struct compose_request base = {
+		.shell_env = &f->shell,
+		.host = &f->host,
+		.container = &f->container,
+		.images = images,
+		.project_id = "shop-12345678",
+		.ports = &f->ports,
+		.proxy_port = 8080,
+		.is_live = is_live,
+		.data = f,
+	};
+	struct compose_request request = base;
+
+	forget_plans(f);
+	if (fs_write_atomic(path, toml, strlen(toml), 0600, &f->err) < 0)
+		return -1;
+	f->config = project_load(f->root, NULL, &f->diags, &f->err);
+	if (!f->config)
+		return -1;
+	request.config = f->config;
+	f->project = project_new("shop-12345678", f->root, f->config->name, f->config->domain);
+	return compose_plans(&request, f->project, &f->diags, &f->err);
+}
+
+static const char toml[] = "[project]\n"
+			   "name = \"shop\"\n"
+			   "[env]\n"
+			   "LEVEL = \"info\"\n"
+			   "[services.web]\n"
+			   "command = \"npm start\"\n"
+			   "depends_on = [\"api\"]\n"
+			   "env = { API_URL = \"${services.api.url}\" }\n"
+			   "build = { builder = \"demo\" }\n"
+			   "mode = \"host\"\n"
+			   "[services.api]\n"
+			   "command = [\"python3\", \"app.py\"]\n"
+			   "port = 3000\n"
+			   "[services.work]\n"
+			   "type = \"worker\"\n"
+			   "command = \"sleep 1000\"\n";
+
+static const struct service_plan *plan_of(const struct fixture *f, const char *name)
+{
+	int i = project_index(f->project, name);
+
+	assert_true(i >= 0);
+	return &f->project->plans.items[i];
+}
+
+static void plans_say_all_a_service_needs(void **state)
+{
+	struct fixture *f = *state;
+	const struct service_plan *web, *api, *work;
+
+	if (compose(f, toml, NULL) < 0)
+		fail_msg("%s", f->err.text);
+	web = plan_of(f, "web");
+	api = plan_of(f, "api");
+	work = plan_of(f, "work");
+	assert_int_equal(web->port, 20000);
+	assert_int_equal(api->port, 3000);
+	assert_false(work->has_port);
+	assert_string_equal(strv_env_get(&web->env, "PORT"), "20000");
+	assert_string_equal(strv_env_get(&web->env, "API_URL"), "http://127.0.0.1:3000");
+	assert_string_equal(strv_env_get(&web->env, "LEVEL"), "info");
+	assert_string_equal(strv_env_get(&web->env, "PATH"), "/usr/bin:/bin");
+	assert_string_equal(strv_env_get(&web->env, "LOCALD_URL"),
+	                    "http://web.shop.localhost:8080");
+	assert_null(strv_env_get(&work->env, "PORT"));
+	assert_string_equal(web->argv.items[0], "/bin/sh");
+	assert_string_equal(web->argv.items[2], "npm start");
+	assert_string_equal(api->argv.items[0], "python3");
+	assert_int_equal(web->deps.len, 1);
+	assert_string_equal(f->project->extras.items[0].hosts.items[1], "shop.localhost");
+}
+
+static void another_terminal_is_no_reason_to_restart(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_free char *before = NULL, *web_before = NULL;
+
+	assert_int_equal(compose(f, toml, NULL), 0);
+	before = xstrdup(plan_of(f, "api")->fingerprint);
+	web_before = xstrdup(plan_of(f, "web")->fingerprint);
+	strv_env_set(&f->shell, "SHLVL", "2");
+	assert_int_equal(compose(f, toml, NULL), 0);
+	assert_string_equal(plan_of(f, "api")->fingerprint, before);
+	strv_add(&f->container, "web");
+	assert_int_equal(compose(f, toml, NULL), 0);
+	assert_string_equal(plan_of(f, "api")->fingerprint, before);
+	assert_string_not_equal(plan_of(f, "web")->fingerprint, web_before);
+}
+
+static void a_flipped_service_keeps_its_port(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_json json_t *images = json_pack("{s:s}", "web", "sha256:1");
+	cleanup_free char *before = NULL;
+	const json_t *bundle;
+
+	assert_int_equal(compose(f, toml, NULL), 0);
+	strv_add(&f->container, "web");
+	assert_int_equal(compose(f, toml, images), 0);
+	assert_int_equal(plan_of(f, "web")->port, 20000);
+	assert_true(plan_of(f, "web")->needs_prepare);
+	bundle = f->project->extras.items[0].bundle;
+	assert_string_equal(json_get_str(bundle, "image", ""), "locald/shop-12345678/web:latest");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(bundle, "args"), 0)),
+	                    "/cnb/lifecycle/launcher");
+	assert_string_equal(json_get_str(json_object_get(bundle, "env"), "PORT", ""), "20000");
+	/* The user's own shell stays outside. */
+	assert_null(json_object_get(json_object_get(bundle, "env"), "PATH"));
+	before = xstrdup(plan_of(f, "web")->fingerprint);
+	json_set_str(images, "web", "sha256:2");
+	assert_int_equal(compose(f, toml, images), 0);
+	assert_string_not_equal(plan_of(f, "web")->fingerprint, before);
+}
+
+static void a_remembered_port_moves_only_for_a_stranger(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(compose(f, toml, NULL), 0);
+	f->taken = 20000;
+	f->live = "web"; /* its own listener */
+	assert_int_equal(compose(f, toml, NULL), 0);
+	assert_int_equal(plan_of(f, "web")->port, 20000);
+	f->live = NULL;
+	assert_int_equal(compose(f, toml, NULL), 0);
+	assert_int_equal(plan_of(f, "web")->port, 20001);
+}
+
+static void a_missing_folder_is_shown_where_it_is_written(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+		compose(f, "[services.web]\ncommand = \"x\"\nworkdir = \"nowhere\"\n", NULL), -1);
+	assert_int_equal(f->err.code, ERR_CONFIG);
+	assert_string_equal(f->diags.items.items[0].id, "C040");
+	assert_int_equal(f->diags.items.items[0].places.items[0].pos.line, 3);
+}
+
+static void a_project_survives_its_file(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_json json_t *saved = NULL, *again = NULL;
+	struct project *copy;
+
+	strv_add(&f->container, "web");
+	assert_int_equal(compose(f, toml, NULL), 0);
+	saved = project_to_json(f->project);
+	copy = project_from_json(saved, &f->err);
+	assert_non_null(copy);
+	again = project_to_json(copy);
+	assert_true(json_equal(saved, again));
+	project_destroy(copy);
+	json_set_int(saved, "version", 99);
+	assert_null(project_from_json(saved, &f->err));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(plans_say_all_a_service_needs),
+		TEST(another_terminal_is_no_reason_to_restart),
+		TEST(a_flipped_service_keeps_its_port),
+		TEST(a_remembered_port_moves_only_for_a_stranger),
+		TEST(a_missing_folder_is_shown_where_it_is_written),
+		TEST(a_project_survives_its_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

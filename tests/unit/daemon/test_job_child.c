@@ -1,0 +1,144 @@
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/job_child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct seen {
+	struct loop *loop;
+	int lines;
+	char *last;
+	json_t *result;
+};
+
+static void on_line(json_t *line, void *data)
+{
+	struct seen *seen = data;
+
+	seen->lines++;
+	free(seen->last);
+	seen->last = xstrdup(json_get_str(line, "text", ""));
+}
+
+static void on_result(json_t *result, void *data)
+{
+	struct seen *seen = data;
+
+	seen->result = json_incref(result);
+	loop_stop(seen->loop, 0);
+}
+
+static const struct job_events events = {.on_line = on_line, .on_result = on_result};
+
+/* A program that stands for `locald`: a script, so that each test says what the job does. */
+static struct job_child *start(struct seen *seen, char dir[], const char *script)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *params = json_pack("{s:s}", "name", "a b");
+	cleanup_free char *text = xasprintf("#!/bin/sh\n%s\n", script);
+	cleanup_free char *path = NULL;
+	struct job_child *job;
+
+	assert_non_null(mkdtemp(dir));
+	path = path_join(dir, "program");
+	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0700, &err), 0);
+	seen->loop = loop_new(&err);
+	job = job_child_start(seen->loop, path, "kind", params, &events, seen, &err);
+	assert_non_null(job);
+	return job;
+}
+
+static void finish(struct seen *seen, const char *dir)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	free(seen->last);
+	json_decref(seen->result);
+	loop_free(seen->loop);
+	assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
+static void run(struct seen *seen)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	assert_int_equal(loop_run(seen->loop, &err), 0);
+}
+
+static void parameters_go_in_and_lines_come_out(void **state)
+{
+	char dir[] = "/tmp/test_job.XXXXXX";
+	struct seen seen = {0};
+
+	start(&seen, dir,
+	      "p=$(cat); echo \"{\\\"event\\\":\\\"log\\\",\\\"text\\\":\\\"$1 $2\\\"}\"\n"
+	      "echo 'not json'\n"
+	      "printf '{\"event\":\"result\",\"ok\":true,\"got\":%s}' \"$p\"; echo");
+	run(&seen);
+	assert_int_equal(seen.lines, 2);
+	assert_string_equal(seen.last, "not json");
+	assert_true(json_get_bool(seen.result, "ok", false));
+	assert_string_equal(json_get_str(json_object_get(seen.result, "got"), "name", ""), "a b");
+	finish(&seen, dir);
+}
+
+static void a_death_is_a_failed_result(void **state)
+{
+	char dir[] = "/tmp/test_job.XXXXXX";
+	struct seen seen = {0};
+	const json_t *error;
+
+	start(&seen, dir, "cat >/dev/null; kill -9 $$");
+	run(&seen);
+	assert_false(json_get_bool(seen.result, "ok", true));
+	error = json_object_get(seen.result, "error");
+	assert_string_equal(json_get_str(error, "text", ""), "kind was killed by signal 9");
+	finish(&seen, dir);
+}
+
+static void stop_loop(struct loop_source *source, void *data)
+{
+	loop_stop(data, 0);
+}
+
+static void a_cancelled_job_is_ended_and_says_nothing(void **state)
+{
+	char dir[] = "/tmp/test_job.XXXXXX";
+	struct seen seen = {0};
+	struct job_child *job =
+		start(&seen, dir,
+	              "trap 'echo \"{\\\"event\\\":\\\"result\\\"}\"; exit 0' TERM\n"
+	              "while :; do sleep 0.01; done");
+	struct loop_source *timer;
+
+	job_child_cancel(job);
+	/* Long enough for a callback that must not come; the child itself is reaped below. */
+	timer = loop_add_timer(seen.loop, 300, stop_loop, seen.loop);
+	run(&seen);
+	assert_null(seen.result);
+	assert_int_equal(seen.lines, 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* reaped */
+	loop_source_free(timer);
+	finish(&seen, dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parameters_go_in_and_lines_come_out),
+		cmocka_unit_test(a_death_is_a_failed_result),
+		cmocka_unit_test(a_cancelled_job_is_ended_and_says_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
