@@ -53,6 +53,9 @@ struct store {
 int store_open(const char *path, struct store *ret, struct error *err);
 void store_release(struct store *store);
 
+/* The lock of writers; a descriptor to close. */
+int store_lock(const struct store *store, struct error *err);
+
 /* ---- blobs ---- */
 
 bool store_has_blob(const struct store *store, const char *digest);
@@ -105,7 +108,6 @@ int store_open_layer(const struct store *store, const char *diff_id, struct erro
 struct layer_writer {
 	int layers, dir;
 	char *temporary;
-	const struct userns_map *map; /* borrowed: removing the files needs their owner */
 };
 
 #define LAYER_WRITER_INIT                                                                          \
