@@ -443,19 +443,20 @@ static int write_report(const struct exporter *exporter, struct error *err)
 	return toml_file_write(exporter->platform->report, report, err);
 }
 
-/* The name in "…/name@sha256:…" of analyzed.toml is a path; the name we need is the image's. */
 static int open_images(struct exporter *exporter, struct error *err)
 {
 	const struct platform *platform = exporter->platform;
 	const json_t *run = json_object_get(exporter->analyzed, "run-image");
-	const char *name = platform->images.items[0];
-	const char *previous = platform->previous_image ? platform->previous_image : name;
-	const char *run_name;
+	const json_t *previous = json_object_get(exporter->analyzed, "image");
+	cleanup_free char *dir = layout_path(platform->layout_dir, platform->images.items[0], err);
+	const char *reference;
 
-	if (json_need_str(run, "image", &run_name, err) < 0)
+	if (!dir)
+		return -1;
+	if (json_need_str(run, "reference", &reference, err) < 0)
 		return error_wrap(err, "%s: run-image", platform->analyzed);
-	return export_image_open(&exporter->image, platform->layout_dir, run_name, previous, name,
-	                         err);
+	return export_image_open(&exporter->image, reference,
+	                         json_get_str(previous, "reference", ""), dir, err);
 }
 
 static int open_cache(struct exporter *exporter, struct error *err)

@@ -60,28 +60,24 @@ static void check_history(struct export_image *image)
 		json_array_append_new(history, json_object());
 }
 
-int export_image_open(struct export_image *image, const char *layout_dir, const char *run_name,
-                      const char *previous_name, const char *name, struct error *err)
+int export_image_open(struct export_image *image, const char *run, const char *previous,
+                      const char *dir, struct error *err)
 {
 	const json_t *run_layers;
 
-	if (layout_open(layout_dir, run_name, &image->run, err) < 0)
+	if (layout_open_reference(run, &image->run, err) < 0)
 		return error_wrap(err, "run image");
-	if (layout_open(layout_dir, previous_name, &image->previous, err) < 0) {
-		if (err->code != ERR_NOT_FOUND)
-			return error_wrap(err, "previous image");
-		error_release(err);
-	}
+	if (!str_empty(previous) && layout_open_reference(previous, &image->previous, err) < 0)
+		return error_wrap(err, "previous image");
 	image->config = json_deep_copy(image->run.config);
 	run_layers = json_object_get(image->run.manifest, "layers");
 	image->layers = json_is_array(run_layers) ? json_deep_copy(run_layers) : json_array();
 	if (json_array_size(image->layers) != json_array_size(diff_ids(image)))
 		return error_set(err, ERR_FAILED,
-		                 "run image %s: manifest and config have different layers",
-		                 run_name);
+		                 "run image %s: manifest and config have different layers", run);
 	check_history(image);
-	image->dir = layout_path(layout_dir, name, err);
-	return image->dir ? layout_prepare(image->dir, err) : -1;
+	image->dir = xstrdup(dir);
+	return layout_prepare(dir, err);
 }
 
 static void add_history(struct export_image *image, const char *created_by)

@@ -21,8 +21,9 @@ struct export_image {
 
 void export_image_release(struct export_image *image);
 
-int export_image_open(struct export_image *image, const char *layout_dir, const char *run_name,
-                      const char *previous_name, const char *name, struct error *err);
+/* run, previous: references of analyzed.toml; previous may be empty.  dir: where the image goes. */
+int export_image_open(struct export_image *image, const char *run, const char *previous,
+                      const char *dir, struct error *err);
 
 /* Makes a layer; `known` is its digest in the previous image, if it had one. */
 int export_image_add(struct export_image *image, const char *known, const char *created_by,

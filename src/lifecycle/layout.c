@@ -105,18 +105,34 @@ static int read_blob(const char *dir, const json_t *descriptor, json_t **ret, st
 int layout_open(const char *layout_dir, const char *name, struct layout_image *ret,
                 struct error *err)
 {
-	cleanup(layout_image_release) struct layout_image image = {0};
-	cleanup_free char *index_path = NULL;
+	cleanup_free char *dir = layout_path(layout_dir, name, err);
+
+	return dir ? layout_open_dir(dir, ret, err) : -1;
+}
+
+int layout_open_reference(const char *reference, struct layout_image *ret, struct error *err)
+{
+	const char *at = strrchr(reference, '@');
+	cleanup_free char *dir = at ? xstrndup(reference, (size_t)(at - reference)) : NULL;
+
+	if (!dir || *dir != '/')
+		return error_set(err, ERR_CONFIG, "\"%s\" is no reference to a layout", reference);
+	if (layout_open_dir(dir, ret, err) < 0)
+		return -1;
+	return str_eq(ret->digest, at + 1)
+	               ? 0
+	               : error_set(err, ERR_FAILED, "%s has changed since it was analyzed", dir);
+}
+
+int layout_open_dir(const char *dir, struct layout_image *ret, struct error *err)
+{
+	cleanup(layout_image_release) struct layout_image image = {.dir = xstrdup(dir)};
+	cleanup_free char *index_path = path_join(dir, "index.json");
 	cleanup_json json_t *index = NULL;
 	const json_t *manifests;
 
-	image.dir = layout_path(layout_dir, name, err);
-	if (!image.dir)
-		return -1;
-	index_path = path_join(image.dir, "index.json");
 	if (!fs_exists(index_path))
-		return error_set(err, ERR_NOT_FOUND, "no image %s in the layout (%s)", name,
-		                 image.dir);
+		return error_set(err, ERR_NOT_FOUND, "no image in the layout at %s", dir);
 	index = json_parse_file(index_path, JSON_BLOB_MAX, err);
 	if (!index)
 		return -1;
@@ -126,7 +142,7 @@ int layout_open(const char *layout_dir, const char *name, struct layout_image *r
 		                 json_array_size(manifests));
 	if (read_blob(image.dir, json_array_get(manifests, 0), &image.manifest, err) < 0 ||
 	    read_blob(image.dir, json_object_get(image.manifest, "config"), &image.config, err) < 0)
-		return error_wrap(err, "image %s", name);
+		return error_wrap(err, "image in %s", dir);
 	str_copy(image.digest, sizeof(image.digest),
 	         json_get_str(json_array_get(manifests, 0), "digest", ""));
 	*ret = image;

@@ -29,6 +29,9 @@ char *layout_path(const char *layout_dir, const char *name, struct error *err) m
 /* ERR_NOT_FOUND when there is no such image. */
 int layout_open(const char *layout_dir, const char *name, struct layout_image *ret,
                 struct error *err);
+int layout_open_dir(const char *dir, struct layout_image *ret, struct error *err);
+/* "DIR@sha256:…", as analyzed.toml refers to images; the digest must be that of the image. */
+int layout_open_reference(const char *reference, struct layout_image *ret, struct error *err);
 
 /* A label of the image; NULL when it has no such label.  Borrowed. */
 const char *layout_label(const struct layout_image *image, const char *name);

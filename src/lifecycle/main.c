@@ -90,8 +90,9 @@ int main(int argc, char **argv)
 
 	if (argc < 1)
 		return usage();
-	if (str_eq(name, "launcher") || (!command && !str_eq(name, "locald-lifecycle")))
-		return launcher_main(args); /* called by the name of a process type */
+	/* Any other name is that of a process type. */
+	if (!command && !str_eq(name, "locald-lifecycle") && !str_eq(name, "lifecycle"))
+		return launcher_main(args);
 	if (command)
 		return run(command, args + 1);
 	if (argc > 1 && str_eq(args[1], "launcher"))
