@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import traceback
 
 from measure import Table, interleaved
 from support import images
@@ -83,12 +84,16 @@ def in_child(function, *arguments):
             with os.fdopen(writer, "w") as out:
                 json.dump(function(*arguments), out)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader) as stream:
         text = stream.read()
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise SystemExit("bench: the measuring process failed")
     return json.loads(text)
 
 

@@ -47,7 +47,10 @@ def interleaved(commands, rounds, env=None):
             argv = command(number) if callable(command) else command
             try:
                 seconds = once(argv, env)
-            except (Broken, OSError) as error:
+            except OSError as error:
+                reasons[name] = str(error)
+                continue
+            except Broken as error:
                 reasons[name] = f"{error}: {why_it_fails(argv, env)}"
                 continue
             if number >= 2:  # the first two fill the caches
