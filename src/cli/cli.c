@@ -109,9 +109,9 @@ int cli_find_daemon(struct cli *cli, struct error *err)
 	return has_keepers(&cli->paths) ? cli_start_daemon(cli, err) : 0;
 }
 
-int cli_catch_interrupt(struct cli *cli, int tick_ms, void (*on_tick)(void *data), void *data,
-                        struct error *err)
+int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err)
 {
+	struct client_watch own = *watch;
 	sigset_t set;
 
 	if (cli->interrupt_fd < 0) {
@@ -124,8 +124,8 @@ int cli_catch_interrupt(struct cli *cli, int tick_ms, void (*on_tick)(void *data
 		if (cli->interrupt_fd < 0)
 			return error_errno(err, errno, "signalfd");
 	}
-	client_watch(cli->client,
-	             &(struct client_watch){cli->interrupt_fd, tick_ms, on_tick, data});
+	own.interrupt_fd = cli->interrupt_fd;
+	client_watch(cli->client, &own);
 	return 0;
 }
 
@@ -243,6 +243,19 @@ json_t *cli_environment(struct cli *cli)
 
 			warn(cli, message);
 		}
+	}
+	return array;
+}
+
+json_t *cli_json_names(int count, char **names)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < count; i++) {
+		cleanup_free char *safe = style_safe_dup(names[i]);
+
+		/* A name that is not UTF-8 names nothing, but the answer can say which it was. */
+		json_array_append_new(array, json_string(safe));
 	}
 	return array;
 }

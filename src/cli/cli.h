@@ -55,9 +55,11 @@ int cli_stream(struct cli *cli, const char *method, const char *target, const js
 /* Turns the "error" of a result into err and cli->diagnostics.  Returns -1. */
 int cli_take_error(struct cli *cli, const json_t *error, struct error *err);
 
-/* From here on Ctrl-C does not kill us: a request in progress fails with ERR_INTERRUPTED. */
-int cli_catch_interrupt(struct cli *cli, int tick_ms, void (*on_tick)(void *data), void *data,
-                        struct error *err);
+/*
+ * From here on Ctrl-C does not kill us: a request in progress fails with ERR_INTERRUPTED.  The
+ * rest of the watch is the command's.
+ */
+int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err);
 
 /* Shows an error, with its diagnostics or its hint; returns the exit code. */
 int cli_report(struct cli *cli, const struct error *err);
@@ -67,6 +69,9 @@ int cli_print_json(struct cli *cli, const json_t *value, struct error *err);
 
 /* This process's environment; what JSON cannot carry is left out, with a warning. */
 json_t *cli_environment(struct cli *cli);
+
+/* Names from a command line as a JSON array. */
+json_t *cli_json_names(int count, char **names);
 
 /* Appends "&key=value" (or "?…" first), escaped for a request target. */
 void cli_add_query(struct strbuf *target, const char *key, const char *value);

@@ -161,6 +161,14 @@ static int run(struct call *call, struct option_args *args, void *values, struct
 	return command->run(call->cli, (int)args->items.len, args->items.items, values, err);
 }
 
+static bool is_json(const struct command *command, const void *values)
+{
+	for (const struct option *o = command->options; o && o->type != OPTION_END; o++)
+		if (str_eq(o->name, "json"))
+			return *(const bool *)((const char *)values + o->offset);
+	return false;
+}
+
 static int parse_and_run(struct call *call, int argc, char **argv, struct error *err)
 {
 	const struct command *command = call->command;
@@ -170,12 +178,17 @@ static int parse_and_run(struct call *call, int argc, char **argv, struct error 
 		{global_options, &call->globals},
 	};
 	struct option_args args = {0};
-	int r = option_parse(argc, argv, targets, ARRAY_LEN(targets), false, &args, err);
+	int r;
 
+	if (command->set_defaults)
+		command->set_defaults(values);
+	r = option_parse(argc, argv, targets, ARRAY_LEN(targets), false, &args, err);
 	call->cli->dir = call->globals.dir;
 	call->cli->output.is_quiet = call->globals.is_quiet;
 	call->cli->output.verbose = call->globals.verbose;
 	output_init(&call->cli->output, call->globals.colour ? call->globals.colour : "auto");
+	if (is_json(command, values))
+		call->cli->machine = command->machine;
 	if (r == 0)
 		r = run(call, &args, values, err);
 	if (command->release)

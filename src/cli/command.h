@@ -30,9 +30,11 @@ struct command {
 	const char *const *examples; /* pairs: command line, what it does */
 	const struct option *options;
 	size_t options_size;
-	void (*release)(void *options);
-	int min_args, max_args; /* max -1: any number */
+	void (*set_defaults)(void *options); /* where they are not zero; or NULL */
+	void (*release)(void *options);      /* or NULL */
+	int min_args, max_args;              /* max -1: any number */
 	unsigned needs;
+	enum machine_output machine; /* what its --json means */
 	enum completion complete;
 	bool is_hidden;
 	command_fn *run;                       /* NULL: one of `commands` must follow */

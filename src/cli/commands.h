@@ -1,0 +1,32 @@
+/* commands - every command of locald, and what two of them share. */
+#pragma once
+
+#include "cli/command.h"
+
+struct progress;
+
+/* Keep alphabetized. */
+extern const struct command cmd_build;
+extern const struct command cmd_builder;
+extern const struct command cmd_complete;
+extern const struct command cmd_completion;
+extern const struct command cmd_config;
+extern const struct command cmd_doctor;
+extern const struct command cmd_explain;
+extern const struct command cmd_help;
+extern const struct command cmd_image;
+extern const struct command cmd_logs;
+extern const struct command cmd_overview;
+extern const struct command cmd_restart;
+extern const struct command cmd_server;
+extern const struct command cmd_status;
+extern const struct command cmd_stop;
+extern const struct command cmd_surface;
+extern const struct command cmd_up;
+extern const struct command cmd_version;
+
+/* The end of `up` and `restart`: r is what progress_run() said. */
+int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struct error *err);
+
+/* The table of all commands as JSON. */
+json_t *surface_json(void);

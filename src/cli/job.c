@@ -1,0 +1,35 @@
+#include "cli/job.h"
+
+#include "base/error.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+json_t *job_run(struct cli *cli, const char *kind, const char *label, json_t *params,
+                struct error *err)
+{
+	cleanup(progress_release) struct progress progress;
+	cleanup_json json_t *body = json_object();
+
+	progress_init(&progress, cli, label);
+	json_set_str(body, "kind", kind);
+	json_object_set_new(body, "params", params);
+	if (progress_run(&progress, "/v1/jobs", body, err) < 0) {
+		if (err->code != ERR_INTERRUPTED)
+			progress_show_tails(&progress);
+		return NULL;
+	}
+	if (!json_object_get(progress.result, "ms"))
+		json_set_int(progress.result, "ms", progress_elapsed_ms(&progress));
+	return json_incref(progress.result);
+}
+
+int job_done(struct cli *cli, const struct strbuf *text, struct error *err)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	if (cli->machine != MACHINE_OFF)
+		return 0;
+	style_glyph(&out, &cli->output.out, GLYPH_OK);
+	strbuf_addf(&out, " %s\n", text->buf);
+	return output_data(&cli->output, &out, err);
+}
