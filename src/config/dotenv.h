@@ -18,7 +18,7 @@ struct error;
 struct strv;
 
 #define DOTENV_MAX_BYTES   (1u << 20)
-#define DOTENV_MAX_ENTRIES 10000u
+#define DOTENV_MAX_ENTRIES 4096u
 
 /* The value of a variable from outside of the file, borrowed; NULL when unset. */
 typedef const char *dotenv_lookup_fn(const char *name, void *data);

@@ -24,6 +24,7 @@ struct strbuf;
 
 #define INTERPOLATE_MAX_BYTES (1u << 20)
 #define INTERPOLATE_MAX_DEPTH 32
+#define INTERPOLATE_MAX_STEPS 10000u /* references looked up for one value */
 
 enum reference_kind {
 	REFERENCE_VAR,
@@ -41,13 +42,13 @@ struct reference {
 	char *text;        /* "services.db.url", as written */
 	char *service;     /* of the REFERENCE_SERVICE_ kinds, else NULL */
 	char *name;        /* the variable of VAR, ENV and SERVICE_ENV, else NULL */
-	const char *scope; /* the scope it is written in, borrowed */
+	const void *scope; /* the scope it is written in, borrowed */
 };
 
 struct reference_value {
 	char *text;        /* owned by interpolate() once returned */
 	bool is_template;  /* to be expanded in turn … */
-	const char *scope; /* … in this scope (a service's name, say); borrowed */
+	const void *scope; /* … in this scope, whatever the lookup makes of it; borrowed */
 };
 
 /* 1 with *ret filled, 0 when there is no such thing, -1 with err. */
@@ -57,7 +58,7 @@ typedef int reference_lookup_fn(const struct reference *ref, struct reference_va
 struct interpolation {
 	reference_lookup_fn *lookup;
 	void *data;
-	bool bare;           /* $NAME is a reference too, and \$ a dollar (.env files) */
+	bool bare;           /* $NAME is a reference too (.env files) */
 	bool unset_is_empty; /* an unknown reference is empty, not an error */
 };
 
@@ -65,7 +66,7 @@ struct interpolation {
  * Appends the expansion of text, written in `scope` (may be NULL), to out.  On
  * failure *ret_at and *ret_len are the bytes of text at fault.
  */
-int interpolate(const struct interpolation *how, const char *scope, const char *text,
+int interpolate(const struct interpolation *how, const void *scope, const char *text,
                 struct strbuf *out, size_t *ret_at, size_t *ret_len, struct error *err);
 
 /* Calls fn for each reference in text, without expanding; fn returns -1 to stop. */

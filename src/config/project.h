@@ -77,7 +77,6 @@ struct dependency_list {
 struct health_config {
 	enum health_type type;
 	char *path; /* http, default "/" */
-	int port;   /* http and tcp; 0: the service's port */
 	struct config_command command;
 	int interval_ms;     /* default 1000 */
 	int timeout_ms;      /* default 1000 */
@@ -159,7 +158,7 @@ const char *project_nearest_service(const struct project_config *project, const 
 const struct config_place *project_place_of(const struct project_config *project, const char *key);
 const struct config_place *service_place_of(const struct service_config *service, const char *key);
 
-/* Adds `place` to a diagnostic: for errors found after the load (a taken port, say). */
+/* Adds `place` (may be NULL) to a diagnostic: for errors found after the load. */
 void diag_at_place(struct diagnostic *diag, const struct config_place *place, const char *label);
 
 /*

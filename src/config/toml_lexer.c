@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "config/utf8.h"
 
 int toml_peek_at(const struct toml_parser *p, size_t offset)
 {
@@ -125,31 +126,14 @@ int toml_fail_expected(struct toml_parser *p, const char *what)
 	return toml_fail_from(p, here, "expected %s, got '%c'", what, c);
 }
 
-/* The length of the UTF-8 character at s, 0 when it is not one. See RFC 3629. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	size_t need = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (need == 0 || need > len || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < need; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return need;
-}
-
 int toml_check_text(struct toml_parser *p)
 {
-	const unsigned char *text = (const unsigned char *)p->text;
 	struct toml_mark start = toml_mark(p);
 
 	while (p->at < p->len) {
 		struct toml_mark here = toml_mark(p);
-		unsigned char c = text[p->at];
-		size_t len = utf8_length(text + p->at, p->len - p->at);
+		unsigned char c = (unsigned char)p->text[p->at];
+		size_t len = utf8_length(p->text + p->at, p->len - p->at);
 
 		if (len == 0)
 			return toml_fail_from(p, here, "invalid UTF-8: byte 0x%02x", c);
