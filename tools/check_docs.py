@@ -47,7 +47,8 @@ def anchors(path):
 
 
 def check_links(path, text):
-    for match in LINK.finditer(FENCE.sub(lambda m: "\n" * m.group().count("\n"), text)):
+    text = FENCE.sub(lambda m: "\n" * m.group().count("\n"), text)
+    for match in LINK.finditer(text):
         target, _, anchor = match.group(1).partition("#")
         if re.match(r"[a-z]+:", target):
             continue
