@@ -331,7 +331,7 @@ static int expand(struct pass *pass, const struct expansion *in, const char *tex
 	if (depth > INTERPOLATE_MAX_DEPTH)
 		return fail(pass, base, len > 0 ? len : 1, "references are nested too deep");
 	for (size_t at = 0; at < len;) {
-		struct braces braces;
+		struct braces braces = {0};
 		int rc;
 
 		if (text[at] != '$') {

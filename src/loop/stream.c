@@ -230,9 +230,9 @@ static bool write_ready(struct stream *stream)
 		stream->freed = &freed;
 		if (stream->events->on_drain)
 			stream->events->on_drain(stream, stream->data);
-		if (freed)
-			return false;
-		stream->freed = NULL;
+		if (!freed)
+			stream->freed = NULL;
+		return !freed;
 	}
 	return true;
 }
