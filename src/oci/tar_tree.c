@@ -77,6 +77,11 @@ static int add_symlink(struct tar_writer *tar, const char *path, struct tar_entr
 	return tar_writer_entry(tar, entry, err);
 }
 
+static uint32_t plain_mode(mode_t mode)
+{
+	return S_ISDIR(mode) || (mode & 0111) ? 0755 : 0644;
+}
+
 static int add_one(const struct tree *tree, const char *path, const char *name,
                    const struct stat *st, struct error *err)
 {
@@ -84,7 +89,7 @@ static int add_one(const struct tree *tree, const char *path, const char *name,
 	struct tar_entry entry = {
 		.name = name,
 		.type = TAR_DIR,
-		.mode = st->st_mode & 07777,
+		.mode = options->plain_modes ? plain_mode(st->st_mode) : st->st_mode & 07777,
 		.uid = options->uid < 0 ? st->st_uid : (uint32_t)options->uid,
 		.gid = options->gid < 0 ? st->st_gid : (uint32_t)options->gid,
 		.mtime = TAR_TIME_FIXED,

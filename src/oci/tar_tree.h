@@ -25,6 +25,8 @@ enum tar_tree_order {
 struct tar_tree_options {
 	enum tar_tree_order order;
 	int64_t uid, gid; /* forced, or TAR_TREE_OWNER_AS_IS */
+	/* 0755 for directories and what anybody may execute, 0644 for the rest. */
+	bool plain_modes;
 	/* When set, entries for which it is false are left out, but directories are still entered.
 	 */
 	bool (*want)(const char *name, const struct stat *st, void *data);
