@@ -11,6 +11,7 @@
 #define DEFAULT_MAX_BODY           (1024 * 1024)
 #define DEFAULT_MAX_CONNECTIONS    256
 #define DEFAULT_REQUEST_TIMEOUT_MS 30000
+#define STALL_MS                   30000
 #define LINGER_MS                  2000
 
 enum exchange_state {
@@ -31,6 +32,7 @@ struct http_exchange {
 	enum exchange_state state;
 	bool is_busy; /* pump() is on the stack and frees it if it dies */
 	bool is_last, is_head, is_http10;
+	size_t linger_queued; /* when it was looked at last */
 	struct strbuf body;
 	struct http_head answer; /* fields for it */
 	const struct http_exchange_events *events;
@@ -93,6 +95,13 @@ static void drop(struct http_exchange *x)
 	exchange_free(x);
 }
 
+/* A client that reads the last answer slowly has its time as long as it goes on. */
+static void wait_for_end(struct http_exchange *x)
+{
+	x->linger_queued = stream_queued(x->stream);
+	loop_timer_set(x->timer, x->linger_queued > 0 ? STALL_MS : LINGER_MS);
+}
+
 /*
  * Ends the connection.  Closing with unread bytes would reset it and could take the
  * answer along, so it only stops writing until the client has seen that.
@@ -103,7 +112,7 @@ static void linger(struct http_exchange *x)
 	stream_shutdown_write(x->stream);
 	strbuf_reset(stream_input(x->stream));
 	stream_resume(x->stream);
-	loop_timer_set(x->timer, LINGER_MS);
+	wait_for_end(x);
 }
 
 static void send_error(struct http_exchange *x, int status)
@@ -124,6 +133,8 @@ static void on_timeout(struct loop_source *source, void *data)
 
 	if (x->state == EXCHANGE_READING && http1_is_inside(x->parser))
 		send_error(x, 408);
+	else if (x->state == EXCHANGE_LINGERING && stream_queued(x->stream) != x->linger_queued)
+		wait_for_end(x);
 	else
 		drop(x);
 }

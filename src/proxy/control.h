@@ -17,7 +17,8 @@
 
 #include "base/attrs.h"
 
-#include <stdint.h>
+#include <jansson.h>
+#include <stddef.h>
 
 struct error;
 
@@ -29,3 +30,5 @@ int control_send_listen(int sock, const int *ports, const int *fds, size_t count
                         struct error *err);
 /* `json` is the whole routes message; goes into a sealed memfd when it is too big for a packet. */
 int control_send_routes(int sock, const char *json, size_t len, struct error *err);
+/* The proxy's side: the message in a memfd; NULL when it is not sealed, too big or not JSON. */
+json_t *control_read_table(int memfd, struct error *err);
