@@ -1,0 +1,182 @@
+#include "oci/runtime_mounts.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+#include <errno.h>
+
+#define TTY_GID 5
+
+struct fixed_mount {
+	const char *target, *type, *source;
+	const char *options[8];
+};
+
+/* /sys is the host's, read only: sysfs needs a network namespace of one's own. */
+static const struct fixed_mount before_dev[] = {
+	{"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}},
+	{"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}},
+};
+
+static const struct fixed_mount after_dev[] = {
+	{"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
+	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}},
+	{"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}},
+};
+
+static json_t *mount_new(const char *target, const char *type, const char *source)
+{
+	json_t *mount = json_object();
+
+	json_set_str(mount, "destination", target);
+	json_set_str(mount, "type", type);
+	json_set_str(mount, "source", source);
+	json_object_set_new(mount, "options", json_array());
+	return mount;
+}
+
+static void add_option(json_t *mount, const char *option)
+{
+	json_array_append_new(json_object_get(mount, "options"), json_string(option));
+}
+
+static void add_fixed(json_t *mounts, const struct fixed_mount *fixed)
+{
+	json_t *mount = mount_new(fixed->target, fixed->type, fixed->source);
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed->options) && fixed->options[i]; i++)
+		add_option(mount, fixed->options[i]);
+	json_array_append_new(mounts, mount);
+}
+
+static void add_devpts(json_t *mounts, const struct userns_map *map)
+{
+	json_t *mount = mount_new("/dev/pts", "devpts", "devpts");
+
+	add_option(mount, "nosuid");
+	add_option(mount, "noexec");
+	add_option(mount, "newinstance");
+	add_option(mount, "ptmxmode=0666");
+	add_option(mount, "mode=0620");
+	if (userns_host_gid(map, TTY_GID) >= 0)
+		add_option(mount, "gid=5");
+	json_array_append_new(mounts, mount);
+}
+
+/* The kernel's option text has no way to say these that every runtime shares. */
+static int check_path(const char *path, struct error *err)
+{
+	if (!strpbrk(path, ":,\\\""))
+		return 0;
+	error_set(err, ERR_UNSUPPORTED, "%s: a path with ':', ',' or '\\' cannot hold images",
+	          path);
+	return error_hint(err, "choose another data directory with XDG_DATA_HOME");
+}
+
+static int add_overlay(json_t *mounts, const struct container_request *request,
+                       const struct container_paths *paths, struct error *err)
+{
+	const struct strv *diff_ids = &request->image->diff_ids;
+	cleanup(strbuf_release) struct strbuf lower = STRBUF_INIT;
+	cleanup_free char *upper = xasprintf("upperdir=%s", paths->upper);
+	cleanup_free char *work = xasprintf("workdir=%s", paths->work);
+	json_t *mount;
+
+	if (diff_ids->len == 0)
+		return error_set(err, ERR_USAGE, "the image has no layers");
+	if (check_path(request->store->path, err) < 0 || check_path(paths->upper, err) < 0)
+		return -1;
+	strbuf_adds(&lower, "lowerdir=");
+	/* overlayfs names the uppermost layer first. */
+	for (size_t i = diff_ids->len; i-- > 0;) {
+		cleanup_free char *layer = store_layer_path(request->store, diff_ids->items[i]);
+
+		if (!store_has_layer(request->store, diff_ids->items[i]))
+			return error_set(err, ERR_NOT_FOUND, "layer %s is not unpacked",
+			                 diff_ids->items[i]);
+		strbuf_addf(&lower, "%s%s", layer, i > 0 ? ":" : "");
+	}
+	mount = mount_new("/", "overlay", "overlay");
+	add_option(mount, lower.buf);
+	add_option(mount, upper);
+	add_option(mount, work);
+	add_option(mount, "userxattr");
+	json_array_append_new(mounts, mount);
+	return 0;
+}
+
+static void add_bind(json_t *mounts, const char *source, const char *target, bool is_readonly)
+{
+	json_t *mount = mount_new(target, "bind", source);
+
+	add_option(mount, "rbind");
+	add_option(mount, "rprivate");
+	add_option(mount, "nosuid");
+	add_option(mount, "nodev");
+	if (is_readonly)
+		add_option(mount, "ro");
+	json_array_append_new(mounts, mount);
+}
+
+static int add_tmpfs(json_t *mounts, const struct container_mount *wanted, struct error *err)
+{
+	json_t *mount;
+
+	if (wanted->size < 0)
+		return error_set(err, ERR_USAGE, "%s: size %lld", wanted->target,
+		                 (long long)wanted->size);
+	mount = mount_new(wanted->target, "tmpfs", "tmpfs");
+	add_option(mount, "nosuid");
+	add_option(mount, "nodev");
+	add_option(mount, "mode=1777");
+	if (wanted->is_readonly)
+		add_option(mount, "ro");
+	if (wanted->size > 0) {
+		cleanup_free char *size = xasprintf("size=%lld", (long long)wanted->size);
+
+		add_option(mount, size);
+	}
+	json_array_append_new(mounts, mount);
+	return 0;
+}
+
+static int add_wanted(json_t *mounts, const struct container_mount *wanted, struct error *err)
+{
+	if (str_empty(wanted->target) || *wanted->target != '/' || str_eq(wanted->target, "/"))
+		return error_set(err, ERR_USAGE, "mount target \"%s\" is no absolute path below /",
+		                 wanted->target ? wanted->target : "");
+	switch (wanted->type) {
+	case CONTAINER_BIND:
+		if (str_empty(wanted->source) || *wanted->source != '/')
+			return error_set(err, ERR_USAGE, "mount source \"%s\" is not absolute",
+			                 wanted->source ? wanted->source : "");
+		add_bind(mounts, wanted->source, wanted->target, wanted->is_readonly);
+		return 0;
+	case CONTAINER_TMPFS:
+		return add_tmpfs(mounts, wanted, err);
+	}
+	return 0;
+}
+
+json_t *runtime_mounts_new(const struct container_request *request,
+                           const struct container_paths *paths, const struct userns_map *map,
+                           struct error *err)
+{
+	cleanup_json json_t *mounts = json_array();
+
+	if (add_overlay(mounts, request, paths, err) < 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(before_dev); i++)
+		add_fixed(mounts, &before_dev[i]);
+	add_devpts(mounts, map);
+	for (size_t i = 0; i < ARRAY_LEN(after_dev); i++)
+		add_fixed(mounts, &after_dev[i]);
+	add_bind(mounts, paths->resolv_conf, "/etc/resolv.conf", false);
+	add_bind(mounts, paths->hosts, "/etc/hosts", false);
+	add_bind(mounts, paths->hostname, "/etc/hostname", false);
+	array_foreach(wanted, &request->mounts)
+		if (add_wanted(mounts, wanted, err) < 0)
+			return NULL;
+	return take_ptr(mounts);
+}

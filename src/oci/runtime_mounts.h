@@ -1,0 +1,13 @@
+/*
+ * runtime_mounts - the "mounts" of a container's config.json: the overlay root, the
+ * kernel's file systems, the bundle's own files, the caller's mounts.
+ *
+ * Private to runtime_config.
+ */
+#pragma once
+
+#include "oci/runtime_config.h"
+
+json_t *runtime_mounts_new(const struct container_request *request,
+                           const struct container_paths *paths, const struct userns_map *map,
+                           struct error *err);
