@@ -27,8 +27,8 @@ LINK = re.compile(r"(?<!\!)\[[^\]]+\]\(([^)\s]+)\)")
 
 def documents():
     listed = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard",
-         "*.md"],
+        ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others",
+         "--exclude-standard", "*.md"],
         check=True, stdout=subprocess.PIPE, text=True,
     ).stdout
     return [ROOT / name for name in sorted(set(listed.split("\0"))) if name]
