@@ -13,30 +13,37 @@ static const struct option options[] = {
 	OPT_END,
 };
 
-/* "built web, api in 21s", "nothing to build", and why when the daemon says so. */
+/* "web built sha256:9f3c… in 21s", with the reason that the job gave. */
+static void add_image(struct strbuf *out, const json_t *image)
+{
+	const json_t *result = json_object_get(image, "result");
+	const char *service = json_get_str(image, "service", "?");
+	const char *reason = json_get_str(result, "reason", NULL);
+
+	style_safe(out, service, strlen(service));
+	strbuf_adds(out, json_get_bool(result, "hit", false) ? " unchanged " : " built ");
+	image_add_digest(out, json_get_str(result, "digest", ""));
+	strbuf_adds(out, " in ");
+	style_duration(out, json_get_int(result, "duration_ms", 0));
+	if (reason) {
+		strbuf_adds(out, "  ");
+		style_safe(out, reason, strlen(reason));
+	}
+}
+
 static int show(struct cli *cli, const json_t *result, struct error *err)
 {
-	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-	const json_t *images = json_object_get(result, "images");
 	const json_t *image;
 	size_t i;
 
-	json_array_foreach(images, i, image) {
-		const char *service = json_get_str(image, "service", "?");
-		const char *reason = json_get_str(image, "reason", NULL);
+	json_array_foreach(json_object_get(result, "images"), i, image) {
+		cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 
-		strbuf_adds(&text, i > 0 ? "\n  " : "");
-		style_safe(&text, service, strlen(service));
-		strbuf_adds(&text, json_get_bool(image, "hit", false) ? " unchanged " : " built ");
-		image_add_digest(&text, json_get_str(image, "digest", ""));
-		if (reason) {
-			strbuf_adds(&text, "  ");
-			style_safe(&text, reason, strlen(reason));
-		}
+		add_image(&text, image);
+		if (job_done(cli, &text, err) < 0)
+			return -1;
 	}
-	strbuf_adds(&text, json_array_size(images) > 0 ? "\n  in " : "built in ");
-	style_duration(&text, json_get_int(result, "ms", 0));
-	return job_done(cli, &text, err);
+	return 0;
 }
 
 static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, struct error *err)

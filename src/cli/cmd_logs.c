@@ -1,6 +1,8 @@
 #include "cli/commands.h"
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "cli/log_line.h"
 #include "config/project.h"
 
@@ -53,7 +55,10 @@ static int on_line(json_t *line, void *data, struct error *err)
 
 	if (viewer->write_error.code)
 		return error_move(err, &viewer->write_error);
-	if (viewer->cli->machine != MACHINE_OFF) {
+	if (str_eq(json_get_str(line, "event", ""), "result")) {
+		if (!json_get_bool(line, "ok", true))
+			return cli_take_error(viewer->cli, json_object_get(line, "error"), err);
+	} else if (viewer->cli->machine != MACHINE_OFF) {
 		cleanup_free char *text = json_text(line);
 
 		strbuf_addf(&viewer->out, "%s\n", text);

@@ -86,7 +86,11 @@ static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, 
 	json_object_set_new(body, "services", cli_json_names(argc, argv));
 	if (progress_run(&progress, "/v1/stop", body, err) < 0)
 		return -1;
-	return cli->machine != MACHINE_OFF ? 0 : show(cli, &progress, argc == 0, err);
+	if (cli->machine != MACHINE_OFF)
+		return 0;
+	if (!json_object_get(progress.result, "project"))
+		return nothing_runs(cli, err);
+	return show(cli, &progress, argc == 0, err);
 }
 
 static const char *const examples[] = {

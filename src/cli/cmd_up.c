@@ -6,7 +6,7 @@
 
 struct up_options {
 	struct option_list host, container;
-	bool no_deps, plan, json;
+	bool no_deps, json;
 };
 
 static const struct option options[] = {
@@ -16,7 +16,6 @@ static const struct option options[] = {
                  COMPLETE_SERVICES),
 	OPT_FLAG(0, "json", struct up_options, json, "Print events as JSON, one a line"),
 	OPT_FLAG(0, "no-deps", struct up_options, no_deps, "Leave dependencies alone"),
-	OPT_FLAG('p', "plan", struct up_options, plan, "Say what would be done; change nothing"),
 	OPT_END,
 };
 
@@ -47,7 +46,6 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct up_o
 	json_object_set_new(body, "host", list_to_json(&up->host));
 	json_object_set_new(body, "container", list_to_json(&up->container));
 	json_set_bool(body, "no_deps", up->no_deps);
-	json_set_bool(body, "plan", up->plan);
 	return body;
 }
 
@@ -90,16 +88,6 @@ int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struc
 	return -1;
 }
 
-static int show_plan(struct cli *cli, const struct progress *progress, struct error *err)
-{
-	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
-
-	if (cli->machine != MACHINE_OFF)
-		return 0;
-	report_plan(progress->result, &cli->output.out, &out);
-	return output_data(&cli->output, &out, err);
-}
-
 static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
 {
 	const struct up_options *up = values;
@@ -110,8 +98,6 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	progress_init(&progress, cli, "up");
 	body = request(cli, argc, argv, up);
 	r = progress_run(&progress, "/v1/up", body, err);
-	if (r == 0 && up->plan)
-		return show_plan(cli, &progress, err);
 	return cli_finish_up(cli, &progress, r, err);
 }
 

@@ -1,4 +1,4 @@
-#include "cli/command.h"
+#include "cli/commands.h"
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -42,14 +42,14 @@ const struct command *command_find(const struct command *const *list, const char
 	return NULL;
 }
 
-static int unknown_command(const struct command *const *list, const char *path, const char *name,
-                           struct error *err)
+int command_unknown(const struct command *const *list, const char *path, const char *name,
+                    struct error *err)
 {
 	const char *names[COMMANDS_MAX];
 	const char *nearest;
 	size_t n = 0;
 
-	for (size_t i = 0; list[i] && n + 2 < COMMANDS_MAX; i++) {
+	for (size_t i = 0; list && list[i] && n + 2 < COMMANDS_MAX; i++) {
 		if (list[i]->is_hidden)
 			continue;
 		names[n++] = list[i]->name;
@@ -86,7 +86,7 @@ static int find(struct call *call, int *argc, char ***argv, struct error *err)
 			return 0;
 		call->command = command_find(list, name);
 		if (!call->command)
-			return unknown_command(list, call->path.buf, name, err);
+			return command_unknown(list, call->path.buf, name, err);
 		if (call->path.len > 0)
 			strbuf_addch(&call->path, ' ');
 		strbuf_adds(&call->path, call->command->name);
@@ -125,10 +125,7 @@ static int show_help(const struct call *call, struct error *err)
 
 static int show_version(struct cli *cli, struct error *err)
 {
-	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-
-	strbuf_addf(&text, "locald %s\n", LOCALD_VERSION);
-	return output_data(&cli->output, &text, err);
+	return cmd_version.run(cli, 0, NULL, NULL, err);
 }
 
 static int prepare(struct call *call, struct error *err)

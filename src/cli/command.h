@@ -54,6 +54,10 @@ struct global_options {
 
 const struct command *command_find(const struct command *const *list, const char *name);
 
+/* Says so in err, with the nearest name; `path` is what led to the list.  Returns -1. */
+int command_unknown(const struct command *const *list, const char *path, const char *name,
+                    struct error *err);
+
 /* Runs a command line, argv[0] being the program; returns the exit code. */
 int command_main(int argc, char **argv);
 

@@ -11,6 +11,10 @@ json_t *job_run(struct cli *cli, const char *kind, const char *label, json_t *pa
 	cleanup_json json_t *body = json_object();
 
 	progress_init(&progress, cli, label);
+	if (!params) {
+		error_set(err, ERR_USAGE, "a name or a path is not UTF-8");
+		return NULL;
+	}
 	json_set_str(body, "kind", kind);
 	json_object_set_new(body, "params", params);
 	if (progress_run(&progress, "/v1/jobs", body, err) < 0) {
@@ -18,6 +22,8 @@ json_t *job_run(struct cli *cli, const char *kind, const char *label, json_t *pa
 			progress_show_tails(&progress);
 		return NULL;
 	}
+	if (json_array_size(progress.images) > 0)
+		json_object_set(progress.result, "images", progress.images);
 	if (!json_object_get(progress.result, "ms"))
 		json_set_int(progress.result, "ms", progress_elapsed_ms(&progress));
 	return json_incref(progress.result);

@@ -113,7 +113,7 @@ static void add_gap(struct log_view *view, const json_t *gap, struct strbuf *out
 	strbuf_adds(out, json_get_int(gap, "records", 0) == 1 ? " line (" : " lines (");
 	style_bytes(out, json_get_int(gap, "bytes", 0));
 	strbuf_addf(out, ") %s %s",
-	            str_eq(json_get_str(gap, "reason", "evicted"), "dropped")
+	            str_eq(json_get_str(gap, "kind", "evicted"), "dropped")
 	                    ? "lost: the disk was full"
 	                    : "evicted by size limit",
 	            dots);

@@ -12,8 +12,13 @@ void progress_init(struct progress *progress, struct cli *cli, const char *label
 {
 	int64_t now = clock_mono_ms();
 
-	*progress =
-		(struct progress){.cli = cli, .label = label, .begun_ms = now, .spoken_ms = now};
+	*progress = (struct progress){
+		.cli = cli,
+		.label = label,
+		.begun_ms = now,
+		.spoken_ms = now,
+		.images = json_array(),
+	};
 }
 
 void progress_release(struct progress *progress)
@@ -26,6 +31,7 @@ void progress_release(struct progress *progress)
 		strv_release(&row->tail);
 	}
 	array_release(&progress->rows);
+	json_decref(progress->images);
 	json_decref(progress->result);
 }
 
@@ -103,7 +109,10 @@ static void say(struct progress *progress, const struct progress_row *row, const
 
 static const char *word(const struct progress_row *row)
 {
-	return row->is_ready ? "ready" : row->phase ? row->phase : row->state ? row->state : "";
+	return row->is_ready && row->state ? "ready"
+	       : row->phase                ? row->phase
+	       : row->state                ? row->state
+	                                   : "";
 }
 
 static void on_service(struct progress *progress, const json_t *event)
@@ -185,6 +194,20 @@ static void on_log(struct progress *progress, const json_t *event)
 	row->text = xstrdup(plain.buf);
 	add_to_tail(&row->tail, plain.buf);
 	show_log(progress, row, text);
+}
+
+static void on_image(struct progress *progress, json_t *event)
+{
+	struct progress_row *row = row_of(progress, event);
+	bool is_hit = json_get_bool(json_object_get(event, "result"), "hit", false);
+
+	json_array_append(progress->images, event);
+	replace(&row->phase, is_hit ? "image unchanged" : "image made");
+	replace(&row->text, NULL);
+	row->took_ms = clock_mono_ms() - row->since_ms;
+	row->is_over = !row->state; /* without a service to start, this was it */
+	row->is_ready = row->is_over;
+	say(progress, row, "%s", row->phase);
 }
 
 static void add_row(const struct progress *progress, const struct progress_row *row, size_t width,
@@ -269,6 +292,8 @@ static int on_line(json_t *line, void *data, struct error *err)
 		on_progress(progress, line);
 	} else if (str_eq(event, "log")) {
 		on_log(progress, line);
+	} else if (str_eq(event, "image")) {
+		on_image(progress, line);
 	}
 	if (str_eq(event, "result")) {
 		json_decref(progress->result);

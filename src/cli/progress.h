@@ -34,7 +34,8 @@ struct progress {
 	ARRAY(struct progress_row) rows;
 	int64_t begun_ms, spoken_ms;
 	unsigned frame;
-	json_t *result;
+	json_t *images; /* "image" events: what became of each service's image */
+	json_t *result; /* NULL until the end */
 };
 
 void progress_init(struct progress *progress, struct cli *cli, const char *label);

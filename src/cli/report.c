@@ -441,30 +441,6 @@ void report_failure(const json_t *project, const char *text, const char *hint,
 	strbuf_addch(out, '\n');
 }
 
-void report_plan(const json_t *result, const struct style *style, struct strbuf *out)
-{
-	static const struct table_column columns[] = {{0}, {0}, {0}, {.flex = true}};
-	static const char *const marks[][2] = {
-		{"start", "+"}, {"restart", "~"}, {"stop", "-"}, {"unchanged", "="}};
-	cleanup(table_release) struct table table = {columns, ARRAY_LEN(columns), {0}};
-	const json_t *step;
-	size_t i;
-
-	json_array_foreach(json_object_get(result, "plan"), i, step) {
-		const char *action = json_get_str(step, "action", "?");
-		const char *mark = "?";
-
-		for (size_t m = 0; m < ARRAY_LEN(marks); m++)
-			if (str_eq(marks[m][0], action))
-				mark = marks[m][1];
-		table_add_copy(&table, mark);
-		table_add(&table, safe(step, "service", "?"));
-		table_add(&table, style_safe_dup(action));
-		table_add(&table, safe(step, "why", ""));
-	}
-	table_render(&table, style, "", out);
-}
-
 static json_t *flat_service(const json_t *project, const json_t *service)
 {
 	json_t *flat = json_object(), *port = json_object(), *ports = json_array();

@@ -20,9 +20,6 @@ void report_up(const json_t *result, int64_t ms, const struct style *style, stru
 void report_failure(const json_t *project, const char *text, const char *hint,
                     const struct style *style, struct strbuf *out);
 
-/* What `up --plan` would do. */
-void report_plan(const json_t *result, const struct style *style, struct strbuf *out);
-
 /* Did any service of the project fail, as far as one can see from its state? */
 bool report_any_failed(const json_t *project);
 /* Did an up or restart find everything as it should be? */

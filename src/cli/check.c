@@ -1,0 +1,283 @@
+#include "cli/check.h"
+
+#include "api/daemon_start.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "base/userns.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define CGROUP2_MAGIC     0x63677270
+#define PORT_START_SYSCTL "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+static void worse(struct finding *finding, enum check_level level)
+{
+	if (level > finding->level)
+		finding->level = level;
+}
+
+static void add_item(struct strbuf *out, const char *text)
+{
+	strbuf_addf(out, "%s%s", out->len > 0 ? ", " : "", text);
+}
+
+static bool has_pidfd(void)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_close int fd = proc_pidfd_open(getpid(), &err);
+
+	return fd >= 0;
+}
+
+static bool has_openat2(void)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = fs_open_in_root(root, "proc", O_PATH | O_CLOEXEC, 0, &err);
+
+	return fd >= 0;
+}
+
+static bool has_subreaper(void)
+{
+	int value;
+
+	return prctl(PR_GET_CHILD_SUBREAPER, &value) == 0;
+}
+
+static void check_kernel(struct cli *cli unused_arg, struct finding *finding)
+{
+	const struct {
+		const char *name;
+		bool is_there;
+	} features[] = {
+		{"pidfd", has_pidfd()},
+		{"openat2", has_openat2()},
+		{"subreaper", has_subreaper()},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+		cleanup_free char *missing = xasprintf("no %s", features[i].name);
+
+		add_item(&finding->text, features[i].is_there ? features[i].name : missing);
+		if (!features[i].is_there)
+			worse(finding, CHECK_BROKEN);
+	}
+	if (finding->level != CHECK_OK)
+		strbuf_adds(&finding->fix, "use a Linux kernel of 5.6 or later");
+}
+
+static void check_ids(struct cli *cli unused_arg, struct finding *finding)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct userns_map map;
+	uint64_t count = 0;
+
+	if (userns_map_for_caller(&map, &err) < 0) {
+		worse(finding, CHECK_LIMITED);
+		strbuf_addf(&finding->text, "containers: %s", err.text);
+		strbuf_adds(&finding->fix, err.hint ? err.hint : "");
+		return;
+	}
+	for (size_t i = 0; i < map.uids; i++)
+		count += map.uid[i].count;
+	if (!map.is_single) {
+		strbuf_addf(&finding->text, "%llu user ids for containers",
+		            (unsigned long long)count);
+		return;
+	}
+	worse(finding, CHECK_LIMITED);
+	strbuf_adds(&finding->text, "one user id for containers: programs that change user fail");
+	strbuf_adds(&finding->fix, "sudo apt-get install uidmap && sudo usermod --add-subuids "
+	                           "100000-165535 --add-subgids 100000-165535 $USER");
+}
+
+/* In a mount namespace that ends with this child. */
+static int try_overlay(void *data unused_arg, struct error *err)
+{
+	static const char *const dirs[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_errno(err, errno, "mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0700") < 0)
+		return error_errno(err, errno, "tmpfs");
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (mkdir(dirs[i], 0700) < 0)
+			return error_errno(err, errno, "%s", dirs[i]);
+	if (mount("overlay", "/tmp/merged", "overlay", 0,
+	          "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work,userxattr") < 0)
+		return error_errno(err, errno, "overlayfs");
+	return 0;
+}
+
+static void check_overlay(struct cli *cli unused_arg, struct finding *finding)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct userns_map map;
+	int r;
+
+	userns_map_single(&map, 0, 0);
+	r = userns_map_for_caller(&map, &err);
+	if (r == 0)
+		r = userns_run(&map, try_overlay, NULL, &err);
+	if (r == 0) {
+		strbuf_adds(&finding->text, "user namespaces and overlayfs in them");
+		return;
+	}
+	worse(finding, CHECK_LIMITED);
+	strbuf_addf(&finding->text, "no containers: %s",
+	            err.text ? err.text : "user namespaces cannot be made");
+	if (fs_exists("/proc/sys/kernel/unprivileged_userns_clone"))
+		strbuf_adds(&finding->fix, "sudo sysctl -w kernel.unprivileged_userns_clone=1");
+}
+
+static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
+{
+	struct statfs fs;
+	bool is_v2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
+
+	if (is_v2 && access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0) {
+		strbuf_adds(&finding->text, "cgroup v2, writable");
+		return;
+	}
+	worse(finding, CHECK_LIMITED);
+	strbuf_addf(&finding->text, "%s: no memory or pid limits; whole trees still stop",
+	            is_v2 ? "not delegated" : "no cgroup v2");
+}
+
+static void check_programs(struct cli *cli unused_arg, struct finding *finding)
+{
+	static const char *const names[] = {"locald-keeper", "locald-shim", "locald-lifecycle"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		cleanup(error_release) struct error err = ERROR_INIT;
+		cleanup_free char *path = paths_libexec(names[i], &err);
+
+		if (path) {
+			add_item(&finding->text, names[i]);
+			continue;
+		}
+		worse(finding, i == 0 ? CHECK_BROKEN : CHECK_LIMITED);
+		add_item(&finding->text, err.text);
+		if (finding->fix.len == 0)
+			strbuf_adds(&finding->fix, err.hint ? err.hint : "install locald again");
+	}
+}
+
+static void check_run_dir(struct cli *cli, struct finding *finding)
+{
+	const char *dir = cli->paths.run;
+	struct stat st;
+
+	cli_add_folder(&finding->text, dir);
+	if (lstat(dir, &st) < 0) {
+		strbuf_adds(&finding->text, " (is made when it is needed)");
+	} else if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+		worse(finding, CHECK_BROKEN);
+		strbuf_adds(&finding->text, " is not a folder of yours");
+		strbuf_addf(&finding->fix, "remove %s", dir);
+	} else if (st.st_mode & 077) {
+		worse(finding, CHECK_BROKEN);
+		strbuf_addf(&finding->text, " is open to others (%04o)", st.st_mode & 07777);
+		strbuf_addf(&finding->fix, "chmod 0700 %s", dir);
+	} else {
+		strbuf_adds(&finding->text, " 0700");
+	}
+}
+
+static void check_daemon(struct cli *cli, struct finding *finding)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *sock = paths_daemon_sock(&cli->paths);
+
+	if (cli->client) {
+		cli_add_folder(&finding->text, sock);
+		return;
+	}
+	if (!fs_exists(sock)) {
+		strbuf_adds(&finding->text, "not running (starts when it is needed)");
+		return;
+	}
+	cli->client = daemon_connect(&cli->paths, &err);
+	if (!cli->client && err.code == ERR_DAEMON) {
+		worse(finding, CHECK_LIMITED);
+		strbuf_adds(&finding->text, err.text);
+		strbuf_adds(&finding->fix, "locald server start");
+	} else if (!cli->client) {
+		worse(finding, CHECK_BROKEN);
+		strbuf_adds(&finding->text, err.text);
+	} else {
+		cli_add_folder(&finding->text, sock);
+	}
+}
+
+/* The port that a running proxy has; 0 without one. */
+static int64_t proxy_port(struct cli *cli)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *status = NULL;
+
+	if (!cli->client)
+		return 0;
+	status = cli_call(cli, "GET", "/v1/status?all=1", NULL, &err);
+	return json_get_int(json_object_get(json_object_get(status, "daemon"), "proxy"), "port", 0);
+}
+
+static bool may_bind_80(void)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT_MAX(32);
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (geteuid() == 0)
+		return true;
+	return fs_read_file(PORT_START_SYSCTL, 32, &text, &err) == 0 &&
+	       strtol(text.buf, NULL, 10) <= 80;
+}
+
+static void check_ports(struct cli *cli, struct finding *finding)
+{
+	int64_t port = proxy_port(cli);
+
+	if (port > 0)
+		strbuf_addf(&finding->text, "the proxy listens on %lld", (long long)port);
+	else if (may_bind_80())
+		strbuf_adds(&finding->text, "80 may be used");
+	else
+		strbuf_adds(&finding->text, "80 needs permission; 8080 or a free port is used");
+	if (port == 80 || may_bind_80())
+		return;
+	worse(finding, CHECK_LIMITED);
+	strbuf_adds(&finding->fix, "sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80");
+}
+
+static void check_store(struct cli *cli, struct finding *finding)
+{
+	cleanup_free char *store = paths_image_store(&cli->paths);
+
+	cli_add_folder(&finding->text, store);
+	if (!fs_exists(store)) {
+		strbuf_adds(&finding->text, " (is made when it is needed)");
+	} else if (access(store, R_OK | W_OK | X_OK) < 0) {
+		worse(finding, CHECK_BROKEN);
+		strbuf_addf(&finding->text, ": %s", strerror(errno));
+	}
+}
+
+/* In the order in which they are shown; check_ports uses the connection of check_daemon. */
+const struct check checks[CHECK_COUNT] = {
+	{"kernel.features", check_kernel},    {"container.ids", check_ids},
+	{"container.overlay", check_overlay}, {"cgroup.v2", check_cgroup},
+	{"programs", check_programs},         {"run.dir", check_run_dir},
+	{"daemon.socket", check_daemon},      {"proxy.ports", check_ports},
+	{"image.store", check_store},
+};
