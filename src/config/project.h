@@ -109,6 +109,7 @@ struct service_config {
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
 	bool oneshot, autostart;
+	bool is_unsupported; /* its type is; already reported, nothing else of it was read */
 
 	/* container mode */
 	struct build_config build;
@@ -179,3 +180,5 @@ const char *service_mode_name(enum service_mode mode);
 const char *dependency_until_name(enum dependency_until until);
 /* A DNS label: a-z 0-9 -, not at the ends, at most 63. */
 bool config_is_name(const char *name);
+/* The nearest such name ("My_App" -> "my-app"), or NULL; the caller's. */
+char *config_make_name(const char *text) must_check;

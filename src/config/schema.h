@@ -31,12 +31,15 @@ enum config_type {
 	CFG_ANY,      /* only for keys that are not supported yet */
 };
 
+#define CONFIG_NO_FIELD SIZE_MAX
+
 struct config_key {
 	const char *path;
 	const char *summary;
 	enum config_type type;
-	size_t offset;       /* in project_config, or in service_config below services.* */
-	int64_t min, max;    /* CFG_INT, and CFG_DURATION in ms */
+	size_t offset; /* in project_config, or in service_config below services.*; or NO_FIELD */
+	/* CFG_INT, and CFG_DURATION in ms; CFG_ENUM: min is the C value of the first choice. */
+	int64_t min, max;
 	const char *choices; /* CFG_ENUM: "exec worker", in the order of the C enum */
 	/*
 	 * Not supported yet: for CFG_ENUM these further choices; for others "" when
@@ -44,6 +47,7 @@ struct config_key {
 	 */
 	const char *later;
 	size_t flag;        /* offset of a bool set when the key is given; 0: none */
+	const char *alias;  /* the path of the key that this one is another name for */
 	bool is_inner_only; /* not in the user's and the parents' files */
 };
 
@@ -58,7 +62,11 @@ const struct config_key *schema_find(const char *path);
 void schema_load(struct project_config *project, const struct config_file *file,
                  const struct toml_table *root, bool is_outer, struct diagnostics *diags);
 
-/* Defaults, and what fields own, by the table. */
+/* The service of that name, made with the defaults where it is new. */
+struct service_config *schema_add_service(struct project_config *project, const char *name,
+                                          const struct config_file *file, struct toml_pos pos);
+
+/* Frees what fields own, by the table. */
 void schema_release_service(struct service_config *service);
 void schema_release_project(struct project_config *project);
 

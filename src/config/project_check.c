@@ -1,0 +1,312 @@
+#include "config/project_read.h"
+
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "config/interpolate.h"
+
+struct checker {
+	const struct project_config *project;
+	struct diagnostics *diags;
+	const struct service_config *service; /* being checked; NULL: the project */
+	const struct env_entry *entry;        /* the variable being checked */
+};
+
+static void at_file(struct diagnostic *diag, const struct config_file *file, struct toml_pos pos,
+                    const char *label)
+{
+	const struct config_place place = {NULL, file, pos};
+
+	diag_at_place(diag, &place, label);
+}
+
+/* A finding about a service: at its key where that was given, else at its name. */
+static struct diagnostic *report(const struct checker *c, const char *key, const char *id,
+                                 const char *fmt, ...) printf_like(4, 5);
+static struct diagnostic *report(const struct checker *c, const char *key, const char *id,
+                                 const char *fmt, ...)
+{
+	const struct config_place *place = key ? service_place_of(c->service, key) : NULL;
+	cleanup_free char *text = NULL;
+	struct diagnostic *diag;
+	va_list args;
+
+	va_start(args, fmt);
+	text = xvasprintf(fmt, args);
+	va_end(args);
+	diag = diag_add(c->diags, id, "%s", text);
+	if (place)
+		diag_at_place(diag, place, NULL);
+	else
+		at_file(diag, c->service->file, c->service->pos, NULL);
+	return diag;
+}
+
+/* --- one service --- */
+
+static void check_command(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+	bool has_image = service->build.is_set || service->image;
+	struct diagnostic *diag;
+
+	if (service->mode == MODE_CONTAINER && !has_image) {
+		const char *key = service_place_of(service, "mode") ? "mode" : "type";
+
+		diag = report(c, key, "C022", "services.%s: container mode needs build or image",
+		              service->name);
+		diag_help(diag, "add `build = {}` or `image = \"…\"`");
+	} else if (service->mode == MODE_HOST && !config_command_is_set(&service->command)) {
+		diag = report(c, "mode", "C021", "services.%s: no command", service->name);
+		diag_help(diag, "add `command = \"…\"`, or `%s: …` to a Procfile", service->name);
+	}
+	if (service->build.is_set && service->image)
+		report(c, "image", "C024", "services.%s: build and image exclude each other",
+		       service->name);
+	if (service->has_entrypoint && !has_image)
+		report(c, "entrypoint", "C024", "services.%s: entrypoint needs build or image",
+		       service->name);
+	if (service->user && !has_image)
+		report(c, "user", "C024", "services.%s: user needs build or image", service->name);
+}
+
+static void check_health(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+	const struct health_config *health = &service->health;
+	bool needs_port = health->type == HEALTH_HTTP || health->type == HEALTH_TCP;
+
+	if (service->type == SERVICE_WORKER && service->port)
+		report(c, "port", "C024", "services.%s: a worker has no port", service->name);
+	if (service->type == SERVICE_WORKER && needs_port)
+		report(c, "health_check", "C024",
+		       "services.%s: a worker has no port to check; use a command", service->name);
+	if (health->type == HEALTH_COMMAND && !config_command_is_set(&health->command))
+		report(c, "health_check", "C021",
+		       "services.%s.health_check: type \"command\" needs a command", service->name);
+	if (health->type != HEALTH_COMMAND && config_command_is_set(&health->command))
+		report(c, "health_check.command", "C024",
+		       "services.%s.health_check: command needs type \"command\"", service->name);
+	if (health->type != HEALTH_HTTP && health->path)
+		report(c, "health_check.path", "C024",
+		       "services.%s.health_check: path needs type \"http\"", service->name);
+	if (health->type == HEALTH_HTTP && health->path[0] != '/')
+		report(c, "health_check.path", "C011",
+		       "services.%s.health_check.path: must begin with /", service->name);
+}
+
+static void check_dependencies(const struct checker *c)
+{
+	array_foreach(dep, &c->service->depends_on.list) {
+		const struct service_config *other = project_service(c->project, dep->service);
+		const char *near = project_nearest_service(c->project, dep->service);
+		struct diagnostic *diag;
+
+		if (!other) {
+			diag = diag_add(c->diags, "C030", "services.%s.depends_on: no service `%s`",
+			                c->service->name, dep->service);
+			at_file(diag, dep->file, dep->pos, NULL);
+			if (near)
+				diag_help(diag, "did you mean `%s`?", near);
+		} else if (dep->until == DEPENDENCY_COMPLETED && !other->oneshot) {
+			diag = diag_add(c->diags, "C032",
+			                "services.%s.depends_on: `%s` never completes",
+			                c->service->name, dep->service);
+			at_file(diag, dep->file, dep->pos, NULL);
+			diag_help(diag, "set `oneshot = true` in [services.%s]", dep->service);
+		}
+	}
+}
+
+/* --- references --- */
+
+/*
+ * The place of a part of a string: exact where the string stands in the file as
+ * it is (no escapes, one line), else the whole string.
+ */
+static struct toml_pos pos_within(const struct env_entry *entry, size_t at, size_t len)
+{
+	const char *line = entry->file->text, *end = line + entry->file->len;
+	struct toml_pos pos = entry->pos;
+	const char *written;
+
+	for (int i = 1; i < pos.line; i++) {
+		line = memchr(line, '\n', (size_t)(end - line));
+		if (!line)
+			return pos;
+		line++;
+	}
+	written = line + pos.column - 1 + 1 + at; /* after the quote */
+	if (written > end || (size_t)(end - written) < len || at + len > strlen(entry->value) ||
+	    memcmp(written, entry->value + at, len) != 0)
+		return pos;
+	pos.column += 1 + (int)at;
+	pos.length = (int)len;
+	return pos;
+}
+
+static void report_reference(const struct checker *c, size_t at, size_t len, const char *id,
+                             const char *text, const char *near)
+{
+	struct diagnostic *diag = diag_add(c->diags, id, "%s: %s", c->entry->name, text);
+
+	at_file(diag, c->entry->file, pos_within(c->entry, at, len), NULL);
+	if (near)
+		diag_help(diag, "did you mean `%s`?", near);
+}
+
+static int check_reference(const struct reference *ref, size_t at, size_t len, void *data,
+                           struct error *err)
+{
+	const struct checker *c = data;
+	const struct service_config *other;
+	cleanup_free char *text = NULL;
+
+	if (!ref->service)
+		return 0;
+	other = project_service(c->project, ref->service);
+	if (!other) {
+		text = xasprintf("no service `%s`", ref->service);
+		report_reference(c, at, len, "C033", text,
+		                 project_nearest_service(c->project, ref->service));
+	} else if (other->type == SERVICE_WORKER &&
+	           (ref->kind == REFERENCE_SERVICE_URL || ref->kind == REFERENCE_SERVICE_PORT)) {
+		text = xasprintf("`%s` is a worker, it has no port", ref->service);
+		report_reference(c, at, len, "C033", text, NULL);
+	}
+	return 0;
+}
+
+static void check_env(struct checker *c, const struct env_list *env)
+{
+	array_foreach(entry, &env->list) {
+		cleanup(error_release) struct error err = ERROR_INIT;
+		size_t at = 0, len = 0;
+
+		c->entry = entry;
+		if (interpolate_each(entry->value, check_reference, c, &at, &len, &err) < 0)
+			report_reference(c, at, len, "C034", err.text, NULL);
+	}
+}
+
+/* --- cycles --- */
+
+enum colour { WHITE, GREY, BLACK };
+
+struct cycle_search {
+	struct checker *c;
+	enum colour *colours;
+	size_t *path; /* services that are grey, in order */
+	size_t depth;
+};
+
+static size_t index_of(const struct project_config *project, const char *name)
+{
+	size_t i = 0;
+
+	while (i < project->services.len && !str_eq(project->services.items[i]->name, name))
+		i++;
+	return i;
+}
+
+static const struct dependency *edge(const struct service_config *from, const char *to)
+{
+	array_foreach(dep, &from->depends_on.list)
+		if (str_eq(dep->service, to))
+			return dep;
+	return NULL;
+}
+
+/* The path from `first` on, and back to it. */
+static void report_cycle(struct cycle_search *search, size_t first)
+{
+	struct service_config **services = search->c->project->services.items;
+	cleanup(strbuf_release) struct strbuf way = STRBUF_INIT;
+	struct diagnostic *diag;
+
+	for (size_t i = first; i < search->depth; i++)
+		strbuf_addf(&way, "%s → ", services[search->path[i]]->name);
+	diag = diag_add(search->c->diags, "C031", "dependency cycle: %s%s", way.buf,
+	                services[search->path[first]]->name);
+	for (size_t i = first; i < search->depth; i++) {
+		const struct service_config *from = services[search->path[i]];
+		size_t next = i + 1 < search->depth ? i + 1 : first;
+		const struct dependency *dep = edge(from, services[search->path[next]]->name);
+		cleanup_free char *label = xasprintf("%s.depends_on", from->name);
+
+		at_file(diag, dep->file, dep->pos, label);
+	}
+}
+
+static void search_cycles(struct cycle_search *search, size_t i)
+{
+	const struct project_config *project = search->c->project;
+
+	search->colours[i] = GREY;
+	search->path[search->depth++] = i;
+	array_foreach(dep, &project->services.items[i]->depends_on.list) {
+		size_t next = index_of(project, dep->service), first = 0;
+
+		if (next == project->services.len || search->colours[next] == BLACK)
+			continue;
+		if (search->colours[next] == WHITE) {
+			search_cycles(search, next);
+			continue;
+		}
+		while (search->path[first] != next)
+			first++;
+		report_cycle(search, first);
+	}
+	search->depth--;
+	search->colours[i] = BLACK;
+}
+
+static void check_cycles(struct checker *c)
+{
+	size_t count = c->project->services.len;
+	cleanup_free enum colour *colours = xcalloc(count + 1, sizeof(*colours));
+	cleanup_free size_t *path = xcalloc(count + 1, sizeof(*path));
+	struct cycle_search search = {c, colours, path, 0};
+
+	for (size_t i = 0; i < count; i++)
+		if (colours[i] == WHITE)
+			search_cycles(&search, i);
+}
+
+/* --- all --- */
+
+static void check_any_service(const struct checker *c)
+{
+	const struct config_file *file =
+		c->project->files.len > 0 ? c->project->files.items[c->project->files.len - 1]
+					  : NULL;
+	struct diagnostic *diag;
+
+	if (c->project->services.len > 0)
+		return;
+	diag = diag_add(c->diags, "C023", "no services");
+	if (file)
+		at_file(diag, file, (struct toml_pos){0}, NULL);
+	diag_help(diag, "a service is written as [services.web] with `command = \"…\"`");
+}
+
+void project_check(const struct project_config *project, struct diagnostics *diags)
+{
+	struct checker c = {.project = project, .diags = diags};
+	/* What is missing may be missing only because its key was misspelt. */
+	bool is_whole = diag_error_count(diags) == 0;
+
+	if (is_whole)
+		check_any_service(&c);
+	check_env(&c, &project->env);
+	array_foreach(service, &project->services) {
+		c.service = *service;
+		if (is_whole) {
+			check_command(&c);
+			check_health(&c);
+		}
+		check_env(&c, &c.service->env);
+		check_env(&c, &c.service->build.env);
+		check_dependencies(&c);
+	}
+	check_cycles(&c);
+}

@@ -1,0 +1,289 @@
+#include "config/project_read.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/strbuf.h"
+#include "config/procfile.h"
+#include "config/schema.h"
+
+#include <errno.h>
+
+/* What a load carries from step to step. */
+struct reader {
+	struct project_config *project;
+	struct diagnostics *diags;
+};
+
+static struct diag_source source_of(const struct config_file *file)
+{
+	return (struct diag_source){file->name, file->text, file->len};
+}
+
+/* Inside of the root a path is shown from there. */
+static char *shown_name(const struct project_config *project, const char *path)
+{
+	size_t len = strlen(project->root);
+
+	if (strncmp(path, project->root, len) == 0 && path[len] == '/')
+		return xstrdup(path + len + 1);
+	return xstrdup(path);
+}
+
+/* NULL when there is no such file, or when it cannot be read (reported). */
+static struct config_file *read_file(struct reader *reader, const char *path)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	struct config_file *file;
+
+	if (!fs_exists(path))
+		return NULL;
+	if (fs_read_file(path, TOML_MAX_BYTES, &text, &err) < 0) {
+		cleanup_free char *name = shown_name(reader->project, path);
+		const struct diag_source source = {.name = name};
+
+		diag_at(diag_add(reader->diags, "C001", "%s", err.text), &source,
+		        (struct toml_pos){0}, NULL);
+		return NULL;
+	}
+	file = xcalloc(1, sizeof(*file));
+	file->path = xstrdup(path);
+	file->name = shown_name(reader->project, path);
+	file->len = text.len;
+	file->text = strbuf_detach(&text);
+	*array_add(&reader->project->files) = file;
+	return file;
+}
+
+static void read_toml(struct reader *reader, const char *path, bool is_outer)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_toml struct toml_table *root = NULL;
+	struct config_file *file = read_file(reader, path);
+	struct diag_source source;
+	struct toml_pos pos = {0};
+
+	if (!file)
+		return;
+	source = source_of(file);
+	root = toml_parse(file->text, file->len, &pos, &err);
+	if (root)
+		schema_load(reader->project, file, root, is_outer, reader->diags);
+	else
+		diag_at(diag_add(reader->diags, "C002", "%s", err.text), &source, pos, NULL);
+}
+
+static void read_outer(struct reader *reader, const char *dir, const char *name)
+{
+	cleanup_free char *path = path_join(dir, name);
+	const struct diag_source source = {.name = path};
+
+	if (!fs_exists(path))
+		return;
+	if (project_is_trusted(path, reader->project->root)) {
+		read_toml(reader, path, true);
+		return;
+	}
+	diag_at(diag_add(reader->diags, "W001", "ignored, since it belongs to another user"),
+	        &source, (struct toml_pos){0}, NULL);
+}
+
+/* The files in the parents, the outermost first. */
+static void read_parents(struct reader *reader, const char *dir)
+{
+	cleanup_free char *parent = path_dir(dir);
+
+	if (str_eq(parent, dir))
+		return;
+	read_parents(reader, parent);
+	read_outer(reader, parent, PROJECT_OUTER);
+	read_outer(reader, parent, PROJECT_WORKSPACE);
+}
+
+/* --- Procfile and package.json --- */
+
+static bool parse_procfile(struct reader *reader, struct config_file *file, struct procfile *out)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct diag_source source = source_of(file);
+	struct toml_pos pos = {0};
+
+	if (procfile_parse(file->text, file->len, out, &pos, &err) == 0)
+		return true;
+	diag_at(diag_add(reader->diags, "C042", "%s", err.text), &source, pos, NULL);
+	return false;
+}
+
+static void set_command(struct service_config *service, const char *command,
+                        enum command_origin origin, const struct config_file *file,
+                        struct toml_pos pos)
+{
+	service->command.shell = xstrdup(command);
+	service->command_origin = origin;
+	*array_add(&service->places.list) = (struct config_place){"command", file, pos};
+}
+
+/* A process that serves takes $PORT; anything else is a worker. */
+static bool is_server(const struct procfile_entry *entry)
+{
+	return str_eq(entry->name, "web") || strstr(entry->command, "$PORT") ||
+	       strstr(entry->command, "${PORT");
+}
+
+static void add_process(struct reader *reader, struct config_file *file,
+                        const struct procfile_entry *entry)
+{
+	const struct diag_source source = source_of(file);
+	struct service_config *service;
+
+	if (!config_is_name(entry->name)) {
+		cleanup_free char *better = config_make_name(entry->name);
+		struct diagnostic *diag = diag_add(
+			reader->diags, "C020",
+			"`%s` is not a name for a service: only a-z, 0-9 and -", entry->name);
+
+		diag_at(diag, &source, entry->name_pos, NULL);
+		if (better)
+			diag_help(diag, "did you mean `%s`?", better);
+		return;
+	}
+	service = schema_add_service(reader->project, entry->name, file, entry->name_pos);
+	service->type = is_server(entry) ? SERVICE_EXEC : SERVICE_WORKER;
+	set_command(service, entry->command, COMMAND_PROCFILE, file, entry->command_pos);
+}
+
+static void read_procfile(struct reader *reader, const char *path)
+{
+	cleanup(procfile_release) struct procfile procfile = PROCFILE_INIT;
+	struct config_file *file = read_file(reader, path);
+
+	if (!file || !parse_procfile(reader, file, &procfile))
+		return;
+	array_foreach(entry, &procfile.entries)
+		add_process(reader, file, entry);
+}
+
+static void read_package(struct reader *reader, const char *path)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *command = NULL;
+	struct config_file *file = read_file(reader, path);
+	const struct toml_pos whole = {0};
+	struct service_config *service;
+	struct diag_source source;
+	const char *script;
+
+	if (!file)
+		return;
+	source = source_of(file);
+	script = project_package_script(file->text, file->len, &err);
+	if (!script) {
+		diag_at(diag_add(reader->diags, err.code == ERR_NOT_FOUND ? "C023" : "C043", "%s",
+		                 err.text),
+		        &source, whole, NULL);
+		return;
+	}
+	command = xasprintf("npm run %s", script);
+	service = schema_add_service(reader->project, "web", file, whole);
+	set_command(service, command, COMMAND_PACKAGE_JSON, file, whole);
+}
+
+/* Services of locald.toml without a command take the Procfile's. */
+static void lend_commands(struct reader *reader, const char *path)
+{
+	cleanup(procfile_release) struct procfile procfile = PROCFILE_INIT;
+	struct config_file *file = NULL;
+
+	array_foreach(item, &reader->project->services) {
+		struct service_config *service = *item;
+		const struct procfile_entry *entry;
+
+		if (config_command_is_set(&service->command) || service->is_unsupported)
+			continue;
+		if (!file) {
+			file = read_file(reader, path);
+			if (!file || !parse_procfile(reader, file, &procfile))
+				return;
+		}
+		entry = procfile_find(&procfile, service->name);
+		if (entry)
+			set_command(service, entry->command, COMMAND_PROCFILE, file,
+			            entry->command_pos);
+	}
+}
+
+static void read_project(struct reader *reader)
+{
+	cleanup_free char *toml = path_join(reader->project->root, PROJECT_FILE);
+	cleanup_free char *local = path_join(reader->project->root, PROJECT_LOCAL);
+	cleanup_free char *procfile = path_join(reader->project->root, PROJECT_PROCFILE);
+	cleanup_free char *package = path_join(reader->project->root, PROJECT_PACKAGE);
+	bool has_toml = fs_exists(toml);
+
+	if (has_toml)
+		read_toml(reader, toml, false);
+	else if (fs_exists(procfile))
+		read_procfile(reader, procfile);
+	else
+		read_package(reader, package);
+	read_toml(reader, local, false);
+	if (has_toml)
+		lend_commands(reader, procfile);
+}
+
+/* --- what follows from what was read --- */
+
+static void finish_service(const struct project_config *project, struct service_config *service)
+{
+	char *workdir = path_absolute(project->root, service->workdir ? service->workdir : ".");
+	struct health_config *health = &service->health;
+
+	free(service->workdir);
+	service->workdir = workdir;
+	if (config_command_is_set(&service->command) && !service->command_origin)
+		service->command_origin = COMMAND_CONFIG;
+	if (!service_place_of(service, "mode") &&
+	    (service->build.is_set || service->image || service->type == SERVICE_CONTAINER))
+		service->mode = MODE_CONTAINER;
+	if (health->type == HEALTH_DEFAULT && health->path)
+		health->type = HEALTH_HTTP;
+	else if (health->type == HEALTH_DEFAULT && config_command_is_set(&health->command))
+		health->type = HEALTH_COMMAND;
+	if (health->type == HEALTH_HTTP && !health->path)
+		health->path = xstrdup("/");
+}
+
+static void finish(struct project_config *project)
+{
+	if (!project->name)
+		project->name = config_make_name(path_base(project->root));
+	if (!project->name)
+		project->name = xstrdup("project");
+	if (!project->domain)
+		project->domain = xasprintf("%s.localhost", project->name);
+	array_foreach(service, &project->services)
+		finish_service(project, *service);
+}
+
+struct project_config *project_load(const char *root, const char *user_config,
+                                    struct diagnostics *diags, struct error *err)
+{
+	cleanup_project struct project_config *project = xcalloc(1, sizeof(*project));
+	struct reader reader = {project, diags};
+
+	project->root = path_real(root, err);
+	if (!project->root)
+		return NULL;
+	if (user_config)
+		read_toml(&reader, user_config, true);
+	read_parents(&reader, project->root);
+	read_outer(&reader, project->root, PROJECT_WORKSPACE);
+	read_project(&reader);
+	finish(project);
+	project_check(project, diags);
+	if (diag_error_count(diags) > 0) {
+		diag_to_error(diags, err);
+		return NULL;
+	}
+	return take_ptr(project);
+}
