@@ -1,0 +1,76 @@
+#include "cli/explain.h"
+
+#include "base/attrs.h"
+#include "base/str.h"
+
+static const struct page {
+	const char *id, *text;
+} pages[] = {
+	{"C001",
+         "A file that the project needs could not be read: it is missing, belongs to somebody\n"
+         "else, is too large, or may not be opened by you. The message names the file."},
+	{"C002",
+         "The file is not TOML 1.0. The place is where reading stopped; the mistake may be just\n"
+         "before it, such as a missing quote or bracket on the line above."},
+	{"C010", "A key has a value of another type than it takes:\n\n"
+                 "  port = \"3000\"     a string\n"
+                 "  port = 3000       a number, as it should be"},
+	{"C011", "The value has the right type, but is out of bounds or not one of the choices.\n"
+                 "`locald config schema` lists what each key takes."},
+	{"C012",
+         "locald does not know this key. A wrong key is an error, not a comment, because a typing\n"
+         "mistake would otherwise silently do nothing. The help names the nearest key."},
+	{"C013",
+         "The key or value is understood, but this version cannot do it yet. It is refused rather\n"
+         "than ignored. Remove it, or use a later version."},
+	{"C014", "A key or table is there twice in one file. Keep one of them."},
+	{"C015", "The key is for the project's own file only. A file of the user or of a parent "
+                 "folder may\n"
+                 "set defaults, but has no services."},
+	{"C016", "The project has more services than locald accepts. Split it into projects."},
+	{"C020",
+         "Names of projects and services become host names, so they are made of a-z, 0-9 and `-`,\n"
+         "have at most 63 characters, and neither begin nor end with `-`."},
+	{"C021",
+         "The service has nothing to run: give it a `command`, a line in the Procfile, or (for a\n"
+         "container) an `image` or `build` that says it."},
+	{"C022", "A service in container mode needs to know of what the container is made:\n\n"
+                 "  image = \"NAME\"                    an image of the store or of a registry\n"
+                 "  build = { builder = \"NAME\" }      built from the source by buildpacks"},
+	{"C023", "The project's files describe no service. The shortest is\n\n"
+                 "  [services.web]\n"
+                 "  command = \"npm run dev\""},
+	{"C024", "Two settings cannot be true together. The message names both; remove one."},
+	{"C030", "`depends_on` names a service that this project does not have. The help names the "
+                 "nearest."},
+	{"C031",
+         "Services that wait for each other in a circle can never start. The message shows the\n"
+         "circle; remove one of its `depends_on`."},
+	{"C032",
+         "A dependency is awaited as `completed`, but it is a service that goes on. Make it\n"
+         "`oneshot = true`, or wait for `ready`."},
+	{"C033",
+         "A ${…} names something that does not exist. These exist: ${services.NAME.url}, .host,\n"
+         ".port and .env.VAR, ${env.NAME}, ${project.name}, and ${NAME:-default}."},
+	{"C034",
+         "A ${…} is not complete or not of the right form. Write $$ for a dollar sign itself."},
+	{"C040", "The folder that the service is to run in does not exist. It is relative to the "
+                 "project's."},
+	{"C041", "An env file has a line that is not NAME=value. Values may be quoted; `export` "
+                 "and comments\n"
+                 "are fine."},
+	{"C042", "A line of a Procfile is `name: command`."},
+	{"C043", "package.json is not JSON, or its scripts are not strings."},
+	{"C044", "A file in `env_file` does not exist. Only the default, .env, may be missing."},
+	{"W001",
+         "A file that could have set something was left out; the message says why, for example\n"
+         "because it belongs to another user."},
+};
+
+const char *explain_text(const char *id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+		if (str_eq(pages[i].id, id))
+			return pages[i].text;
+	return NULL;
+}
