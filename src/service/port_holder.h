@@ -20,6 +20,7 @@ struct port_listener {
 	int port;
 	uint64_t inode;
 	bool is_ipv6;
+	bool is_any;       /* bound to no address in particular */
 	bool is_reachable; /* from loopback: bound to loopback or to any address */
 };
 

@@ -2,7 +2,7 @@
  * states - the life of a service as one table, state x event -> action.
  *
  *   waiting    wanted; a dependency is not there yet
- *   preparing  its image is being built or its bundle made
+ *   building   its image is being built or its bundle made
  *   starting   the keeper is being started
  *   running    the process is there; `ready` is a flag of the service
  *   unhealthy  was ready, and its probe fails
@@ -37,7 +37,7 @@ enum service_event {
 	EVENT_START,          /* an operation wants it up */
 	EVENT_STOP,           /* an operation wants it down */
 	EVENT_DEPS_READY,     /* every condition of its dependencies holds */
-	EVENT_DEPS_FAILED,    /* one of them cannot hold any more */
+	EVENT_DEPS_FAILED,    /* one of them will not hold unless something is done */
 	EVENT_PREPARED,       /* the bundle is there */
 	EVENT_PREPARE_FAILED, /* it is not going to be */
 	EVENT_STARTED,        /* the keeper says the program runs */
@@ -54,6 +54,7 @@ enum service_action {
 	ACTION_NONE, /* only in an empty cell: a bug */
 	ACTION_IGNORE,
 	ACTION_WAIT,    /* -> waiting, and look at the dependencies */
+	ACTION_HOLD,    /* stays waiting, and says for whom it waits in vain */
 	ACTION_BEGIN,   /* dependencies hold: prepare or launch */
 	ACTION_LAUNCH,  /* start the keeper */
 	ACTION_GIVE_UP, /* -> crashed without a next try */
@@ -78,5 +79,7 @@ enum service_action service_action_for(enum service_state state, enum service_ev
 const char *service_state_name(enum service_state state);
 const char *service_event_name(enum service_event event);
 
-/* A keeper exists or is being made. */
+/* A keeper exists, is being made or being looked for. */
 bool service_state_is_live(enum service_state state);
+/* No process, none being made, nothing prepared or waited for (a next try may be due). */
+bool service_state_is_at_rest(enum service_state state);

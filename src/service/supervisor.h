@@ -80,7 +80,7 @@ struct service_result {
 
 /*
  * The operation is over; called exactly once, never before the function that made
- * it has returned.  Results are borrowed, in the order of the plans.
+ * it has returned.  Results are borrowed, in the order of the project's services.
  */
 typedef void supervisor_done_fn(uint64_t operation, const struct service_result *results,
                                 size_t count, void *data);

@@ -57,15 +57,16 @@ struct supervisor_world {
 	struct timer *(*timer_add)(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data);
 	void (*timer_free)(struct timer *timer, void *data);
 
-	/* Starts a keeper, or finds the one that lives. */
+	/* NULL when it could not even be tried.  Adopting finds one that lives, or its exit record.
+	 */
 	struct keeper *(*keeper_start)(const struct keeper_spec *spec,
 	                               const struct keeper_events *events, void *events_data,
 	                               void *data, struct error *err);
 	struct keeper *(*keeper_adopt)(const struct keeper_spec *spec,
 	                               const struct keeper_events *events, void *events_data,
 	                               void *data);
-	/* op: "stop" or "kill". */
-	void (*keeper_command)(struct keeper *keeper, const char *op, void *data);
+	/* Sent as soon as the keeper can be reached. */
+	void (*keeper_command)(struct keeper *keeper, enum keeper_op op, void *data);
 	void (*keeper_free)(struct keeper *keeper, void *data);
 
 	struct probe *(*probe_start)(const struct probe_request *request, probe_done_fn *fn,
@@ -76,5 +77,6 @@ struct supervisor_world {
 	int (*port_check)(int port, void *data, struct error *err);
 
 	/* The last lines of a run, for a crash. */
-	void (*last_lines)(const char *log_dir, uint32_t run, struct strv *ret, void *data);
+	void (*last_lines)(const char *log_dir, uint32_t run, size_t max, struct strv *ret,
+	                   void *data);
 };

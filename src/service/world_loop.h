@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "service/probe.h"
 #include "service/world.h"
 
 struct loop;
@@ -11,7 +12,9 @@ struct loop;
 struct world_loop {
 	struct loop *loop;
 	const char *keeper_path; /* the locald-keeper program */
+	struct listener_cache cache;
 };
 
-/* `self` must outlive what is returned. */
+/* `self` has loop and keeper_path set, and must outlive what is returned. */
 struct supervisor_world world_loop_make(struct world_loop *self);
+void world_loop_release(struct world_loop *self);

@@ -1,0 +1,476 @@
+#include "service/log_reader.h"
+#include "service/supervisor_internal.h"
+
+#include <signal.h>
+
+/* Seconds before the next try, by the number of crashes in a row. */
+static const int backoff_s[] = {0, 1, 2, 4, 8, 16, 30};
+
+#define LAST_LINES 5
+
+static int64_t now_ms(const struct service *service)
+{
+	return service->sup->world->mono_ms(service->sup->world->data);
+}
+
+static void set_timer(struct service *service, int64_t delay_ms, timer_fn *fn)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	service_clear_timers(service);
+	service->timer = world->timer_add(delay_ms, fn, service, world->data);
+}
+
+void service_clear_timers(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	if (service->timer)
+		world->timer_free(take_ptr(service->timer), world->data);
+}
+
+bool service_set_detail(struct service *service, const char *fmt, ...)
+{
+	cleanup_free char *old = take_ptr(service->detail);
+	va_list args;
+
+	if (fmt) {
+		va_start(args, fmt);
+		service->detail = xvasprintf(fmt, args);
+		va_end(args);
+	}
+	return !str_eq_null(old, service->detail);
+}
+
+static void enter(struct service *service, enum service_state state)
+{
+	service->state = state;
+	service_changed(service);
+}
+
+/* What belongs to one run, and ends with it. */
+static void end_run(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	readiness_end(service);
+	service_clear_timers(service);
+	if (service->keeper)
+		world->keeper_free(take_ptr(service->keeper), world->data);
+	service->keeper_pid = service->pid = 0;
+	service->start_ticks = 0;
+	service->ready = service->has_settled = service->is_overdue = false;
+	service->port = service->other_port = 0;
+	service->is_ipv6_only = false;
+	free(take_ptr(service->warning));
+}
+
+static void ignore(struct service *service)
+{
+}
+
+static void wait_for_deps(struct service *service)
+{
+	service_clear_timers(service);
+	service->has_next_try = false;
+	service->ready = service->has_settled = false;
+	error_release(&service->failure);
+	(void)service_set_detail(service, NULL);
+	strv_release(&service->last_lines);
+	enter(service, SERVICE_WAITING);
+}
+
+static void hold(struct service *service)
+{
+	if (service_set_detail(service, "%s", service->failure.text))
+		service_changed(service);
+}
+
+static void give_up(struct service *service)
+{
+	end_run(service);
+	service->has_next_try = false;
+	(void)service_set_detail(service, "%s", service->failure.text);
+	enter(service, SERVICE_CRASHED);
+}
+
+static void on_keeper_status(const struct keeper_status *status, pid_t keeper, void *data)
+{
+	struct service *service = data;
+
+	service->keeper_pid = keeper;
+	service->pid = status->pid;
+	service->start_ticks = status->start_ticks;
+	service->started_real_ns = status->started_real_ns;
+	if (status->run != service->run) {
+		/* A run that we had not heard of: nothing is known of its configuration. */
+		service->run = status->run;
+		free(take_ptr(service->fingerprint));
+	}
+	if (status->state == KEEPER_RUNNING) {
+		service_handle(service, EVENT_STARTED);
+	} else if (status->state == KEEPER_STOPPING && service->state != SERVICE_STOPPING) {
+		if (service->state == SERVICE_STARTING)
+			service_handle(service, EVENT_STARTED);
+		readiness_end(service);
+		service->ready = false;
+		(void)service_set_detail(service, "its tree is being stopped");
+		service_changed(service);
+	}
+}
+
+static void on_keeper_gone(const struct service_exit *exit, const struct error *err, void *data)
+{
+	struct service *service = data;
+
+	if (err) {
+		error_set(&service->failure, err->code, "%s", err->text);
+		if (err->hint)
+			error_hint(&service->failure, "%s", err->hint);
+		service_handle(service, EVENT_START_FAILED);
+		return;
+	}
+	service->last_exit = *exit;
+	service_handle(service, EVENT_EXITED);
+}
+
+const struct keeper_events service_keeper_events = {
+	.on_status = on_keeper_status,
+	.on_gone = on_keeper_gone,
+};
+
+void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
+{
+	const struct supervisor_paths *paths = &service->sup->paths;
+	const struct service_plan *plan = &service->plan;
+	cleanup_free char *stem = paths->keeper(service->project->id, plan->name, paths->data);
+
+	*ret = (struct keeper_spec){
+		.socket = xasprintf("%s.sock", stem),
+		.log_dir = paths->log_dir(service->project->id, plan->name, paths->data),
+		.service = xstrdup(plan->name),
+		.run = service->run,
+		.cwd = xstrdup(plan->cwd ? plan->cwd : "/"),
+		.stop_signal = plan->stop_signal,
+		.stop_timeout_ms = plan->stop_timeout_ms,
+		.segment_bytes = paths->segment_bytes,
+		.segment_count = paths->segment_count,
+	};
+	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
+	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
+	strv_copy(&ret->stop_args, &plan->stop_argv);
+}
+
+static void launch(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (service->plan.has_port && service->plan.port > 0 &&
+	    world->port_check(service->plan.port, world->data, &err) < 0) {
+		error_move(&service->failure, &err);
+		give_up(service);
+		return;
+	}
+	/* The number is told, and saved, before there is a process that has it. */
+	service->run++;
+	free(service->fingerprint);
+	service->fingerprint = xstrdup_null(service->plan.fingerprint);
+	service->started_real_ns = service->ready_real_ns = 0;
+	service->last_exit = (struct service_exit){0};
+	(void)service_set_detail(service, NULL);
+	enter(service, SERVICE_STARTING);
+	service_keeper_spec(service, &spec);
+	service->keeper = world->keeper_start(&spec, &service_keeper_events, service, world->data,
+	                                      &service->failure);
+	if (!service->keeper)
+		service_handle(service, EVENT_START_FAILED);
+}
+
+static void begin(struct service *service)
+{
+	const struct supervisor *sup = service->sup;
+
+	if (!service->plan.needs_prepare) {
+		strv_release(&service->argv);
+		strv_release(&service->env);
+		launch(service);
+		return;
+	}
+	service->prepare_token = ++service->sup->last_token;
+	(void)service_set_detail(service, NULL);
+	enter(service, SERVICE_PREPARING);
+	sup->events->prepare(service->project->id, &service->plan, service->prepare_token,
+	                     sup->data);
+}
+
+static void drop_prepare(struct service *service)
+{
+	const struct supervisor *sup = service->sup;
+	uint64_t token = service->prepare_token;
+
+	service->prepare_token = 0;
+	if (token)
+		sup->events->cancel_prepare(token, sup->data);
+}
+
+static void rest(struct service *service)
+{
+	drop_prepare(service);
+	end_run(service);
+	service->has_next_try = false;
+	error_release(&service->failure);
+	(void)service_set_detail(service, NULL);
+	enter(service, SERVICE_STOPPED);
+}
+
+static void on_overdue(void *data)
+{
+	struct service *service = data;
+
+	service_clear_timers(service);
+	if (service->ready)
+		return;
+	service->is_overdue = true;
+	service_changed(service);
+}
+
+static void on_settled(void *data)
+{
+	struct service *service = data;
+
+	service_clear_timers(service);
+	service->has_settled = true;
+	service_changed(service);
+}
+
+static bool has_probe(const struct service_plan *plan)
+{
+	return !plan->oneshot && (plan->has_port || plan->health.kind != PLAN_HEALTH_DEFAULT);
+}
+
+static void mark_ready(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	service->ready = true;
+	service->is_overdue = false;
+	service->ready_at_ms = now_ms(service);
+	service->ready_real_ns = world->real_ns(world->data);
+	(void)service_set_detail(service, NULL);
+	if (has_probe(&service->plan)) {
+		service_clear_timers(service);
+		service->has_settled = true;
+	} else {
+		set_timer(service, SETTLE_MS, on_settled);
+	}
+	enter(service, SERVICE_RUNNING);
+}
+
+static void mark_unhealthy(struct service *service)
+{
+	service->ready = false;
+	enter(service, SERVICE_UNHEALTHY);
+}
+
+static void stop_keeper(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	readiness_end(service);
+	service_clear_timers(service);
+	service->ready = service->starts_after = service->blocks_after = false;
+	(void)service_set_detail(service, NULL);
+	enter(service, SERVICE_STOPPING);
+	world->keeper_command(service->keeper, KEEPER_STOP, world->data);
+}
+
+static void run(struct service *service)
+{
+	const struct plan_health *health = &service->plan.health;
+
+	/* Found alive after a restart of the daemon, but it was told to stop. */
+	if (!service->wanted) {
+		stop_keeper(service);
+		return;
+	}
+	if (service->plan.oneshot || has_probe(&service->plan)) {
+		enter(service, SERVICE_RUNNING);
+		if (service->plan.oneshot)
+			return;
+		if (health->start_period_ms > 0)
+			set_timer(service, health->start_period_ms, on_overdue);
+		readiness_begin(service);
+		return;
+	}
+	mark_ready(service);
+}
+
+static char *exit_text(const struct service_exit *exit)
+{
+	char seconds[32];
+
+	if (!exit->is_known)
+		return xstrdup("its keeper was lost, and how it ended is not known");
+	snprintf(seconds, sizeof(seconds), "%.1f s", (double)exit->run_ms / 1000);
+	if (exit->signal)
+		return xasprintf("killed by SIG%s after %s", sigabbrev_np(exit->signal) ?: "?",
+		                 seconds);
+	return xasprintf("exited with code %d after %s", exit->code, seconds);
+}
+
+static bool is_success(const struct service *service)
+{
+	return service->last_exit.is_known && service->last_exit.signal == 0 &&
+	       service_plan_is_success(&service->plan, service->last_exit.code);
+}
+
+/* What a shell or the keeper says when there is nothing to run: trying again will not help. */
+static bool cannot_run(const struct service *service, bool was_ready)
+{
+	const struct service_exit *exit = &service->last_exit;
+
+	return exit->is_known && !was_ready && (exit->code == 127 || exit->code == 126);
+}
+
+static bool may_restart(const struct service *service)
+{
+	const struct service_plan *plan = &service->plan;
+
+	if (plan->restart == PLAN_RESTART_NO || service->is_removed)
+		return false;
+	if (is_success(service) && (plan->oneshot || plan->restart != PLAN_RESTART_ALWAYS))
+		return false;
+	return plan->max_restarts == 0 || service->crashes <= plan->max_restarts;
+}
+
+static void on_retry(void *data)
+{
+	struct service *service = data;
+
+	service_clear_timers(service);
+	service_handle(service, EVENT_RETRY);
+}
+
+static void schedule_retry(struct service *service)
+{
+	size_t last = ARRAY_LEN(backoff_s) - 1;
+	size_t step = service->crashes > 0 ? (size_t)service->crashes - 1 : 0;
+	int64_t delay_ms = 1000 * backoff_s[step < last ? step : last];
+
+	service->has_next_try = true;
+	service->next_try_at_ms = now_ms(service) + delay_ms;
+	set_timer(service, delay_ms, on_retry);
+}
+
+static void keep_last_lines(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+	const struct supervisor_paths *paths = &service->sup->paths;
+	cleanup_free char *log_dir =
+		paths->log_dir(service->project->id, service->plan.name, paths->data);
+
+	strv_release(&service->last_lines);
+	world->last_lines(log_dir, service->run, LAST_LINES, &service->last_lines, world->data);
+}
+
+/* It ended by itself. */
+static void settle(struct service *service)
+{
+	cleanup_free char *text = exit_text(&service->last_exit);
+	bool was_ready =
+		service->ready || service->state == SERVICE_UNHEALTHY || service->has_settled;
+
+	if (!service->wanted) {
+		rest(service);
+		return;
+	}
+	if (was_ready && now_ms(service) - service->ready_at_ms >= STABLE_MS)
+		service->crashes = 0;
+	end_run(service);
+	(void)service_set_detail(service, "%s", text);
+	if (is_success(service) && !may_restart(service)) {
+		error_release(&service->failure);
+		service->ready = service->plan.oneshot;
+		service->has_settled = true;
+		enter(service, SERVICE_EXITED);
+		return;
+	}
+	service->crashes++;
+	keep_last_lines(service);
+	error_set(&service->failure, ERR_FAILED, "%s", text);
+	service->has_next_try = false;
+	if (may_restart(service) && !cannot_run(service, was_ready))
+		schedule_retry(service);
+	enter(service, SERVICE_CRASHED);
+}
+
+static void start_after(struct service *service)
+{
+	service->starts_after = true;
+}
+
+static void stay_down(struct service *service)
+{
+	service->starts_after = false;
+}
+
+static void block(struct service *service)
+{
+	drop_prepare(service);
+	end_run(service);
+	service->wanted = service->has_next_try = service->blocks_after = false;
+	(void)service_set_detail(service, "%s", service->failure.text);
+	enter(service, SERVICE_BLOCKED);
+}
+
+static void rest_or_start(struct service *service)
+{
+	bool starts = service->starts_after;
+
+	service->starts_after = false;
+	if (service->blocks_after) {
+		block(service);
+		return;
+	}
+	rest(service);
+	if (starts)
+		service_handle(service, EVENT_START);
+}
+
+static void block_running(struct service *service)
+{
+	if (service->state != SERVICE_STOPPING)
+		stop_keeper(service);
+	service->starts_after = false;
+	service->blocks_after = true;
+}
+
+typedef void action_fn(struct service *service);
+
+static action_fn *const actions[SERVICE_ACTION_COUNT] = {
+	[ACTION_IGNORE] = ignore,
+	[ACTION_WAIT] = wait_for_deps,
+	[ACTION_HOLD] = hold,
+	[ACTION_BEGIN] = begin,
+	[ACTION_LAUNCH] = launch,
+	[ACTION_GIVE_UP] = give_up,
+	[ACTION_RUN] = run,
+	[ACTION_MARK_READY] = mark_ready,
+	[ACTION_MARK_UNHEALTHY] = mark_unhealthy,
+	[ACTION_SETTLE] = settle,
+	[ACTION_REST] = rest,
+	[ACTION_CANCEL_PREPARE] = rest,
+	[ACTION_STOP_KEEPER] = stop_keeper,
+	[ACTION_START_AFTER] = start_after,
+	[ACTION_STAY_DOWN] = stay_down,
+	[ACTION_REST_OR_START] = rest_or_start,
+	[ACTION_BLOCK] = block,
+	[ACTION_BLOCK_RUNNING] = block_running,
+};
+
+void service_handle(struct service *service, enum service_event event)
+{
+	actions[service_action_for(service->state, event)](service);
+}

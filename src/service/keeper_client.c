@@ -1,0 +1,312 @@
+#include "service/keeper_client.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+#include "service/log_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+
+/* A keeper that has been started but does not listen yet is given so long. */
+#define APPEAR_MS       5000
+#define APPEAR_RETRY_MS 50
+
+struct keeper {
+	struct loop *loop;
+	const struct keeper_events *events;
+	void *data;
+	char *socket, *spec_path, *log_dir;
+	uint32_t run;
+	struct loop_source *child, *connection, *timer;
+	int stderr_fd, fd;
+	int64_t appear_until_ms;
+	enum keeper_op pending; /* KEEPER_STOP or KEEPER_KILL before there is a connection */
+	bool has_pending;
+	pid_t pid;
+	struct keeper_status last;
+	bool has_last;
+};
+
+static struct keeper *make(struct loop *loop, const struct keeper_spec *spec,
+                           const struct keeper_events *events, void *data)
+{
+	struct keeper *keeper = xcalloc(1, sizeof(*keeper));
+	size_t stem = strlen(spec->socket) - (str_ends(spec->socket, ".sock") ? 5 : 0);
+
+	keeper->loop = loop;
+	keeper->events = events;
+	keeper->data = data;
+	keeper->socket = xstrdup(spec->socket);
+	keeper->spec_path = xasprintf("%.*s.spec", (int)stem, spec->socket);
+	keeper->log_dir = xstrdup(spec->log_dir);
+	keeper->run = spec->run;
+	keeper->stderr_fd = keeper->fd = -1;
+	return keeper;
+}
+
+void keeper_client_free(struct keeper *keeper)
+{
+	if (!keeper)
+		return;
+	loop_source_free(keeper->child);
+	loop_source_free(keeper->connection);
+	loop_source_free(keeper->timer);
+	close_fd(&keeper->stderr_fd);
+	close_fd(&keeper->fd);
+	free(keeper->socket);
+	free(keeper->spec_path);
+	free(keeper->log_dir);
+	free(keeper);
+}
+
+static void freep_keeper(struct keeper **keeper)
+{
+	keeper_client_free(*keeper);
+}
+
+/* The end, as the log or else the last status knows it. */
+static void tell_gone(struct keeper *keeper)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct service_exit exit = {.code = -1};
+	struct log_exit recorded;
+
+	if (log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1) {
+		exit = (struct service_exit){
+			.is_known = true,
+			.code = recorded.code,
+			.signal = recorded.signal,
+			.killed = recorded.killed,
+			.run_ms = recorded.run_ms,
+		};
+	} else if (keeper->has_last && keeper->last.state == KEEPER_EXITED) {
+		exit = (struct service_exit){
+			.is_known = true,
+			.code = keeper->last.exit_code,
+			.signal = keeper->last.exit_signal,
+			.killed = keeper->last.killed,
+			.run_ms = (clock_real_ns() - keeper->last.started_real_ns) / 1000000,
+		};
+	}
+	keeper->events->on_gone(&exit, NULL, keeper->data);
+}
+
+static void send_op(struct keeper *keeper, enum keeper_op op)
+{
+	struct keeper_packet packet = {.op = op};
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+
+	keeper_packet_encode(&packet, &text);
+	/* When this fails the keeper is gone, and the end of the connection is about to say so. */
+	(void)!send(keeper->fd, text.buf, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* True when the connection is over. */
+static bool receive(struct keeper *keeper)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct keeper_packet packet;
+	char buf[KEEPER_PACKET_MAX];
+	ssize_t n = recv(keeper->fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0)
+		return true;
+	if (keeper_packet_decode(buf, (size_t)n, &packet, &err) < 0 || packet.op != KEEPER_STATUS)
+		return packet.op == KEEPER_ERROR;
+	keeper->last = packet.status;
+	keeper->has_last = true;
+	keeper->run = packet.status.run;
+	if (packet.status.state == KEEPER_EXITED)
+		return true;
+	keeper->events->on_status(&keeper->last, keeper->pid, keeper->data);
+	return false;
+}
+
+/* One packet a call: the callback may free us, and the loop comes back for the others. */
+static void on_readable(struct loop_source *source, int fd, uint32_t events, void *data)
+{
+	struct keeper *keeper = data;
+
+	if (receive(keeper))
+		tell_gone(keeper);
+}
+
+static int connect_socket(struct keeper *keeper, struct error *err)
+{
+	cleanup_close int dir = -1, fd = -1;
+	struct sockaddr_un addr;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (keeper_socket_address(keeper->socket, &addr, &dir, err) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return error_errno(err, errno, "%s", keeper->socket);
+	if (loop_add_fd(keeper->loop, fd, LOOP_READ, on_readable, keeper, &keeper->connection,
+	                err) < 0)
+		return -1;
+	keeper->pid = peer.pid;
+	keeper->fd = take_fd(fd);
+	send_op(keeper, KEEPER_SUBSCRIBE);
+	if (keeper->has_pending)
+		send_op(keeper, keeper->pending);
+	return 0;
+}
+
+/* A keeper holds its log's lock as long as it lives. */
+static bool is_log_locked(const struct keeper *keeper)
+{
+	cleanup_close int dir = open(keeper->log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return dir >= 0 && flock(dir, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/*
+ * Nobody listens.  A keeper that removes its spec has the lock by then, so a spec or a
+ * lock means that one is about to listen, or is on its way out.
+ */
+static bool may_appear(struct keeper *keeper)
+{
+	if (clock_mono_ms() < keeper->appear_until_ms)
+		return fs_exists(keeper->spec_path) || is_log_locked(keeper);
+	/* Without its spec it will not start any more, should it still come. */
+	(void)unlink(keeper->spec_path);
+	return false;
+}
+
+static bool has_exit_record(const struct keeper *keeper)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct log_exit recorded;
+
+	return log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1;
+}
+
+static void look(struct loop_source *source, void *data)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct keeper *keeper = data;
+
+	if (connect_socket(keeper, &err) == 0)
+		return;
+	if (!has_exit_record(keeper) && may_appear(keeper))
+		loop_timer_set(keeper->timer, APPEAR_RETRY_MS);
+	else
+		tell_gone(keeper);
+}
+
+struct keeper *keeper_client_adopt(struct loop *loop, const struct keeper_spec *spec,
+                                   const struct keeper_events *events, void *data)
+{
+	struct keeper *keeper = make(loop, spec, events, data);
+
+	keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+	keeper->timer = loop_add_timer(loop, 0, look, keeper);
+	return keeper;
+}
+
+static void on_started(struct loop_source *source, const siginfo_t *info, void *data)
+{
+	struct keeper *keeper = data;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	char text[1024];
+	ssize_t n;
+
+	if (info->si_code == CLD_EXITED && info->si_status == 0) {
+		keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+		keeper->timer = loop_add_timer(keeper->loop, 0, look, keeper);
+		return;
+	}
+	n = read(keeper->stderr_fd, text, sizeof(text) - 1);
+	if (n < 0)
+		n = 0;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	error_set(&err, ERR_FAILED, "%s",
+	          text[0] ? text : "the keeper could not be started, and did not say why");
+	(void)unlink(keeper->spec_path);
+	keeper->events->on_gone(NULL, &err, keeper->data);
+}
+
+static int write_spec(const struct keeper *keeper, const struct keeper_spec *spec,
+                      struct error *err)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	cleanup_free char *dir = path_dir(keeper->spec_path);
+	cleanup_close int fd = -1;
+
+	keeper_spec_encode(spec, &text);
+	if (text.len > KEEPER_SPEC_MAX)
+		return error_set(err, E2BIG, "its environment is too large");
+	if (fs_mkdirs_private(dir, err) < 0)
+		return -1;
+	/* No fsync: it is read at once, or never. */
+	(void)unlink(keeper->spec_path);
+	fd = open(keeper->spec_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_errno(err, errno, "%s", keeper->spec_path);
+	return fd_write_all(fd, text.buf, text.len, err);
+}
+
+static int spawn(struct keeper *keeper, const char *keeper_path, struct error *err)
+{
+	const char *argv[] = {keeper_path, keeper->spec_path, NULL};
+	cleanup_close int write_end = -1;
+	struct child_fd fds[1];
+	struct child_spec child = {
+		.path = keeper_path,
+		.argv = argv,
+		.fds = fds,
+		.nfds = 1,
+		.new_session = true,
+	};
+	int pipe_fds[2];
+	pid_t pid;
+
+	if (fd_pipe(pipe_fds, err) < 0)
+		return -1;
+	keeper->stderr_fd = pipe_fds[0];
+	write_end = pipe_fds[1];
+	fds[0] = (struct child_fd){.from = write_end, .to = 2};
+	if (fd_set_nonblock(keeper->stderr_fd, true, err) < 0)
+		return -1;
+	pid = child_spawn(&child, err);
+	if (pid < 0)
+		return -1;
+	return loop_add_child(keeper->loop, pid, on_started, keeper, &keeper->child, err);
+}
+
+struct keeper *keeper_client_start(struct loop *loop, const char *keeper_path,
+                                   const struct keeper_spec *spec,
+                                   const struct keeper_events *events, void *data,
+                                   struct error *err)
+{
+	cleanup(freep_keeper) struct keeper *keeper = make(loop, spec, events, data);
+
+	if (write_spec(keeper, spec, err) < 0)
+		return NULL;
+	if (spawn(keeper, keeper_path, err) < 0) {
+		(void)unlink(keeper->spec_path);
+		return NULL;
+	}
+	return take_ptr(keeper);
+}
+
+void keeper_client_command(struct keeper *keeper, enum keeper_op op)
+{
+	if (keeper->connection) {
+		send_op(keeper, op);
+		return;
+	}
+	keeper->pending = op;
+	keeper->has_pending = true;
+}

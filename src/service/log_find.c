@@ -1,0 +1,163 @@
+#include "base/array.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "base/strbuf.h"
+#include "keeper/protocol.h"
+#include "service/log_reader.h"
+
+#include <inttypes.h>
+
+static inline void freep_cursor(struct log_cursor **cursor)
+{
+	log_cursor_free(*cursor);
+}
+
+/* A run's exit record is the last of its records, and only a younger run comes after it. */
+#define LOOK_BACK 256
+
+static bool is_event(const struct log_entry *entry, const char *name)
+{
+	size_t len;
+	const char *value;
+
+	if (entry->kind != LOG_ENTRY_RECORD || entry->stream != LOG_EVENT)
+		return false;
+	value = keeper_line_value(entry->data, entry->len, "event", &len);
+	return value && len == strlen(name) && memcmp(value, name, len) == 0;
+}
+
+static int64_t number(const struct log_entry *entry, const char *key)
+{
+	return keeper_line_int(entry->data, entry->len, key, 0);
+}
+
+int log_find_exit(const char *log_dir, uint32_t run, struct log_exit *ret, struct error *err)
+{
+	cleanup(freep_cursor) struct log_cursor *cursor = log_cursor_new(log_dir, err);
+	struct log_entry entry;
+	int found, is_there = 0;
+
+	if (!cursor || log_cursor_seek_last(cursor, LOOK_BACK, err) < 0)
+		return -1;
+	while ((found = log_cursor_next(cursor, &entry, err)) > 0) {
+		if (entry.run != run || !is_event(&entry, "exit"))
+			continue;
+		*ret = (struct log_exit){
+			.code = (int)number(&entry, "code"),
+			.signal = (int)number(&entry, "signal"),
+			.killed = number(&entry, "killed") != 0,
+			.requested = number(&entry, "requested") != 0,
+			.run_ms = number(&entry, "run_ms"),
+			.real_ns = entry.real_ns,
+		};
+		is_there = 1;
+	}
+	return found < 0 ? -1 : is_there;
+}
+
+int log_last_run(const char *log_dir, uint32_t *ret, struct error *err)
+{
+	cleanup(freep_cursor) struct log_cursor *cursor = log_cursor_new(log_dir, err);
+	struct log_entry entry;
+	uint32_t run = 0;
+	int found;
+
+	if (!cursor || log_cursor_seek_last(cursor, 1, err) < 0)
+		return -1;
+	while ((found = log_cursor_next(cursor, &entry, err)) > 0)
+		run = entry.run;
+	if (found == 0)
+		*ret = run;
+	return found;
+}
+
+#define LINE_MAX_LEN 512
+
+int log_last_lines(const char *log_dir, uint32_t run, size_t max, struct strv *ret,
+                   struct error *err)
+{
+	cleanup(freep_cursor) struct log_cursor *cursor = log_cursor_new(log_dir, err);
+	cleanup(strv_release) struct strv lines = STRV_INIT;
+	struct log_entry entry;
+	int found;
+
+	/* More than asked for: events and empty ends of lines are among them. */
+	if (!cursor || log_cursor_seek_last(cursor, max + LOOK_BACK, err) < 0)
+		return -1;
+	while ((found = log_cursor_next(cursor, &entry, err)) > 0) {
+		size_t len = entry.len;
+
+		if (entry.kind != LOG_ENTRY_RECORD || entry.run != run || entry.stream == LOG_EVENT)
+			continue;
+		if (len > 0 && entry.data[len - 1] == '\n')
+			len--;
+		if (len > 0)
+			strv_add_take(&lines, xstrndup(entry.data,
+			                               len < LINE_MAX_LEN ? len : LINE_MAX_LEN));
+	}
+	if (found < 0)
+		return -1;
+	for (size_t i = lines.len > max ? lines.len - max : 0; i < lines.len; i++)
+		strv_add(ret, lines.items[i]);
+	return 0;
+}
+
+static void gap_text(const struct log_entry *entry, const char *why, struct strbuf *out)
+{
+	strbuf_addf(out, "%" PRIu64 " line%s", entry->gap_records,
+	            entry->gap_records == 1 ? "" : "s");
+	if (entry->gap_bytes > 0)
+		strbuf_addf(out, " (%" PRIu64 " bytes)", entry->gap_bytes);
+	strbuf_addf(out, " %s", why);
+}
+
+static void event_text(const struct log_entry *entry, struct strbuf *out)
+{
+	const char *text;
+	size_t len;
+
+	if (is_event(entry, "start")) {
+		strbuf_addf(out, "started, pid %" PRId64, number(entry, "pid"));
+	} else if (is_event(entry, "stop")) {
+		strbuf_adds(out, "stopping");
+	} else if (is_event(entry, "fail")) {
+		text = keeper_line_value(entry->data, entry->len, "text", &len);
+		strbuf_adds(out, "could not start: ");
+		if (text)
+			strbuf_add(out, text, len);
+	} else if (is_event(entry, "exit")) {
+		int signo = (int)number(entry, "signal");
+
+		if (signo != 0)
+			strbuf_addf(out, "ended by SIG%s", sigabbrev_np(signo) ?: "?");
+		else
+			strbuf_addf(out, "exited with code %" PRId64, number(entry, "code"));
+		if (number(entry, "killed"))
+			strbuf_adds(out, ", had to be killed");
+	} else {
+		strbuf_add(out, entry->data, entry->len);
+	}
+}
+
+void log_entry_text(const struct log_entry *entry, struct strbuf *out)
+{
+	size_t len = entry->len;
+
+	switch (entry->kind) {
+	case LOG_ENTRY_EVICTED:
+		gap_text(entry, "not kept any more", out);
+		return;
+	case LOG_ENTRY_DROPPED:
+		gap_text(entry, "dropped, the disk was full", out);
+		return;
+	case LOG_ENTRY_RECORD:
+		break;
+	}
+	if (entry->stream == LOG_EVENT) {
+		event_text(entry, out);
+		return;
+	}
+	if (len > 0 && entry->data[len - 1] == '\n')
+		len--;
+	strbuf_add(out, entry->data, len);
+}

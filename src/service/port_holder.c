@@ -1,0 +1,293 @@
+#include "service/port_holder.h"
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/strbuf.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+
+/* The state of a listening socket in /proc/net/tcp, see include/net/tcp_states.h of Linux. */
+#define STATE_LISTEN 0x0a
+
+/* Descriptors looked at for one tree or one holder: a bound for what others may open. */
+#define FDS_MAX 65536
+
+/* Addresses are hex of 32-bit words as they lie in memory: 1 or 4 of them. */
+static void parse_address(const char *hex, size_t words, void *out)
+{
+	for (size_t i = 0; i < words; i++) {
+		char digits[9] = "";
+		uint32_t word;
+
+		memcpy(digits, hex + i * 8, 8);
+		word = (uint32_t)strtoul(digits, NULL, 16);
+		memcpy((char *)out + i * sizeof(word), &word, sizeof(word));
+	}
+}
+
+static void judge_address(struct port_listener *listener, const char *hex)
+{
+	struct in6_addr six;
+	struct in_addr four;
+
+	if (listener->is_ipv6) {
+		parse_address(hex, 4, &six);
+		listener->is_any = IN6_IS_ADDR_UNSPECIFIED(&six);
+		listener->is_reachable =
+			listener->is_any || IN6_IS_ADDR_LOOPBACK(&six) ||
+			(IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET);
+	} else {
+		parse_address(hex, 1, &four);
+		listener->is_any = four.s_addr == htonl(INADDR_ANY);
+		listener->is_reachable =
+			listener->is_any || ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+}
+
+static int read_table(const char *path, bool is_ipv6, struct port_listeners *ret, struct error *err)
+{
+	cleanup_file FILE *file = fopen(path, "re");
+	cleanup_free char *line = NULL;
+	size_t size = 0, digits = is_ipv6 ? 32 : 8;
+
+	if (!file)
+		return is_ipv6 && errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
+	while (getline(&line, &size, file) > 0) {
+		struct port_listener *listener;
+		char addr[40];
+		unsigned int port, state;
+		unsigned long long inode;
+
+		if (sscanf(line, " %*d: %39[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*u %*u %llu", addr,
+		           &port, &state, &inode) != 4 ||
+		    state != STATE_LISTEN || strlen(addr) != digits)
+			continue;
+		listener = array_add(&ret->items);
+		*listener = (struct port_listener){
+			.port = (int)port, .inode = inode, .is_ipv6 = is_ipv6};
+		judge_address(listener, addr);
+	}
+	return 0;
+}
+
+int port_listeners_read(struct port_listeners *ret, struct error *err)
+{
+	if (read_table("/proc/net/tcp", false, ret, err) < 0 ||
+	    read_table("/proc/net/tcp6", true, ret, err) < 0) {
+		port_listeners_release(ret);
+		return -1;
+	}
+	return 0;
+}
+
+void port_listeners_release(struct port_listeners *listeners)
+{
+	array_release(&listeners->items);
+}
+
+const struct port_listener *port_listeners_find(const struct port_listeners *listeners, int port)
+{
+	array_foreach(listener, &listeners->items)
+		if (listener->port == port)
+			return listener;
+	return NULL;
+}
+
+typedef void socket_fn(pid_t pid, uint64_t inode, void *data);
+
+/* Calls fn for each socket the process has open. */
+static void each_socket(pid_t pid, socket_fn *fn, void *data)
+{
+	char path[64], link[64];
+	struct dirent *entry;
+	DIR *fds;
+	int left = FDS_MAX;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	fds = opendir(path);
+	if (!fds)
+		return;
+	while ((entry = readdir(fds)) && left-- > 0) {
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
+
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		if (str_starts(link, "socket:["))
+			fn(pid, strtoull(link + strlen("socket:["), NULL, 10), data);
+	}
+	closedir(fds);
+}
+
+struct pids {
+	ARRAY(pid_t) items;
+};
+
+static void add_children(pid_t pid, struct pids *pids)
+{
+	char path[96];
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks))) {
+		cleanup_file FILE *file = NULL;
+		int child;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", (int)pid,
+		         entry->d_name);
+		file = fopen(path, "re");
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel writes these numbers. */
+		while (file && fscanf(file, "%d", &child) == 1)
+			*array_add(&pids->items) = child;
+	}
+	if (tasks)
+		closedir(tasks);
+}
+
+struct search {
+	const struct port_listeners *among;
+	struct port_listeners *found;
+};
+
+static void take_listener(pid_t pid, uint64_t inode, void *data)
+{
+	const struct search *search = data;
+
+	array_foreach(known, &search->found->items)
+		if (known->inode == inode)
+			return;
+	array_foreach(listener, &search->among->items)
+		if (listener->inode == inode)
+			*array_add(&search->found->items) = *listener;
+}
+
+#define TREE_MAX 4096
+
+void port_listeners_of_tree(const struct port_listeners *listeners, pid_t root,
+                            struct port_listeners *ret)
+{
+	struct search search = {.among = listeners, .found = ret};
+	struct pids pids = {0};
+
+	if (listeners->items.len == 0 || root <= 0)
+		return;
+	*array_add(&pids.items) = root;
+	for (size_t i = 0; i < pids.items.len && i < TREE_MAX; i++) {
+		each_socket(pids.items.items[i], take_listener, &search);
+		add_children(pids.items.items[i], &pids);
+	}
+	array_release(&pids.items);
+}
+
+struct owner_search {
+	uint64_t inode;
+	pid_t pid;
+};
+
+static void match_owner(pid_t pid, uint64_t inode, void *data)
+{
+	struct owner_search *search = data;
+
+	if (inode == search->inode)
+		search->pid = pid;
+}
+
+static pid_t owner_of(uint64_t inode)
+{
+	struct owner_search search = {.inode = inode};
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && search.pid == 0 && (entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			each_socket((pid_t)strtoul(entry->d_name, NULL, 10), match_owner, &search);
+	if (proc)
+		closedir(proc);
+	return search.pid;
+}
+
+#define COMMAND_MAX 256
+
+/* The command line with spaces for its NULs, and nothing a terminal would act on. */
+static char *command_of(pid_t pid)
+{
+	char path[64], buf[COMMAND_MAX];
+	cleanup_close int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+	if (n <= 0)
+		return NULL;
+	while (n > 0 && buf[n - 1] == '\0')
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if (buf[i] == '\0' || iscntrl((unsigned char)buf[i]))
+			buf[i] = ' ';
+	return xstrndup(buf, (size_t)n);
+}
+
+static char *cwd_of(pid_t pid)
+{
+	char path[64], buf[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cwd", (int)pid);
+	n = readlink(path, buf, sizeof(buf) - 1);
+	return n > 0 ? xstrndup(buf, (size_t)n) : NULL;
+}
+
+bool port_holder_find(int port, struct port_holder *ret)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct port_listeners listeners = {0};
+	const struct port_listener *listener;
+	struct port_holder holder = {0};
+
+	if (port_listeners_read(&listeners, &err) < 0)
+		return false;
+	listener = port_listeners_find(&listeners, port);
+	if (listener)
+		holder.pid = owner_of(listener->inode);
+	port_listeners_release(&listeners);
+	if (!listener)
+		return false;
+	if (holder.pid > 0) {
+		holder.command = command_of(holder.pid);
+		holder.cwd = cwd_of(holder.pid);
+	}
+	*ret = holder;
+	return true;
+}
+
+void port_holder_release(struct port_holder *holder)
+{
+	free(holder->command);
+	free(holder->cwd);
+	*holder = (struct port_holder){0};
+}
+
+char *port_holder_text(const struct port_holder *holder)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+
+	if (holder->pid == 0)
+		return xstrdup("a process of another user");
+	strbuf_addf(&text, "pid %d", (int)holder->pid);
+	if (holder->command)
+		strbuf_addf(&text, " (%s)", holder->command);
+	if (holder->cwd)
+		strbuf_addf(&text, " in %s", holder->cwd);
+	return strbuf_detach(&text);
+}

@@ -1,0 +1,163 @@
+/*
+ * supervisor_internal - what the files of the supervisor share; nobody else
+ * includes it.
+ *
+ *   supervisor.c  projects, services, snapshots, the public verbs
+ *   operation.c   the queue: what an operation sends to which service, and when
+ *   actions.c     what the table's actions do to one service
+ *   deps.c        conditions between services
+ *   readiness.c   probes, before and after ready
+ *   adopt.c       after a restart of the daemon
+ *
+ * Everything happens in two steps: an event changes one service at once and kicks
+ * its project; project_advance(), from the loop, then looks at waiting services
+ * and operations.  So no function here is entered twice.
+ */
+#pragma once
+
+#include "service/supervisor.h"
+#include "service/world.h"
+
+/* Crashes in a row before ready that make an operation say it failed. */
+#define CRASHES_FOR_FAILURE 3
+/* So long must a service without a probe live until an operation calls it up. */
+#define SETTLE_MS 150
+/* Ready for so long, a crash is a new story. */
+#define STABLE_MS 60000
+
+struct service_link {
+	struct service *on; /* NULL: not in the project (any more) */
+	enum dep_condition condition;
+};
+
+struct service {
+	struct supervisor *sup;
+	struct project *project; /* NULL once forgotten */
+	int refs;                /* the project's, and one for each target */
+	struct service_plan plan;
+	ARRAY(struct service_link) links;
+	enum service_state state;
+	bool ready, wanted;
+	bool has_settled;  /* without a probe: lives long enough to be called up */
+	bool is_overdue;   /* start_period has passed without ready */
+	bool is_doomed;    /* an operation is going to stop it: not to be depended on */
+	bool is_removed;   /* forgotten once at rest */
+	bool ignores_deps; /* started with no_deps */
+	bool starts_after, blocks_after; /* once it has stopped */
+	uint32_t run;
+	char *fingerprint; /* of that run */
+
+	struct keeper *keeper;
+	pid_t keeper_pid, pid;
+	uint64_t start_ticks;
+	uint64_t prepare_token; /* 0: none */
+	struct strv argv, env;  /* from supervisor_prepared(); empty: the plan's */
+
+	struct timer *timer; /* the next try, or the end of settling or start_period */
+	struct timer *probe_timer;
+	struct probe *probe;
+	int64_t probe_delay_ms;
+	int probe_failures;
+	int port, other_port;
+	int64_t other_since_ms; /* since when other_port is seen */
+	bool is_ipv6_only;
+
+	int crashes; /* in a row */
+	bool has_next_try;
+	int64_t next_try_at_ms, ready_at_ms;
+	int64_t started_real_ns, ready_real_ns;
+	struct service_exit last_exit;
+	struct strv last_lines;
+	struct error failure; /* why it is not as wanted */
+	char *detail, *warning;
+	unsigned int held_in_pass; /* these two: see operation.c */
+	uint64_t reached_by;
+};
+
+enum operation_kind { OPERATION_APPLY, OPERATION_STOP, OPERATION_RESTART };
+
+struct target {
+	struct service *service; /* holds a reference */
+	bool must_stop, must_start;
+	bool is_stop_sent, is_start_sent;
+	bool is_done, was_changed;
+	struct error err;
+};
+
+struct operation {
+	uint64_t id;
+	enum operation_kind kind;
+	ARRAY(struct service_plan) plans;
+	struct strv subset;   /* empty: all */
+	struct strv excluded; /* stopped by a later operation before this one began */
+	bool no_deps, force_restart;
+	bool has_begun, is_cancelled;
+	ARRAY(struct target) targets;
+	supervisor_done_fn *done;
+	void *data;
+};
+
+struct operation_list {
+	ARRAY(struct operation *) items;
+};
+
+struct project {
+	struct supervisor *sup;
+	char *id;
+	ARRAY(struct service *) services;
+	ARRAY(struct operation *) queue;
+	struct operation_list finished; /* done has not been called yet */
+	struct timer *kick;
+	bool are_ports_dirty;
+};
+
+struct supervisor {
+	const struct supervisor_world *world;
+	struct supervisor_paths paths;
+	const struct supervisor_events *events;
+	void *data;
+	ARRAY(struct project *) projects;
+	uint64_t last_operation, last_token;
+	unsigned int pass;
+};
+
+/* supervisor.c */
+struct project *project_find(struct supervisor *sup, const char *id);
+struct project *project_get(struct supervisor *sup, const char *id);
+struct service *project_service(struct project *project, const char *name);
+/* Looks at the whole project soon, from the loop. */
+void project_kick(struct project *project);
+/* The service of that plan, made if needed; takes over the plan unless the run has the same. */
+struct service *project_put(struct project *project, const struct service_plan *plan);
+void project_link(struct project *project);
+void service_unref(struct service *service);
+/* Tells the daemon, and has the project looked at. */
+void service_changed(struct service *service);
+struct service_snapshot service_snapshot_of(const struct service *service);
+
+/* actions.c: looks the event up in the table and does it. */
+void service_handle(struct service *service, enum service_event event);
+/* NULL: nothing to say.  True when it is another text than before. */
+bool service_set_detail(struct service *service, const char *fmt, ...) printf_like(2, 3);
+/* The caller releases it. */
+void service_keeper_spec(const struct service *service, struct keeper_spec *ret);
+extern const struct keeper_events service_keeper_events;
+void service_clear_timers(struct service *service);
+
+/* deps.c: sends EVENT_DEPS_READY or EVENT_DEPS_FAILED to a waiting service. */
+void service_check_deps(struct service *service);
+
+/* readiness.c */
+void readiness_begin(struct service *service);
+void readiness_end(struct service *service);
+
+/* operation.c */
+struct operation *operation_new(struct project *project, enum operation_kind kind,
+                                const struct strv *subset, supervisor_done_fn *done, void *data);
+/* Puts it into the queue; a stop takes its services out of the operations before it. */
+void operation_submit(struct project *project, struct operation *operation);
+void operation_free(struct operation *operation);
+/* Does what can be done now; true when something happened.  What is over goes to `finished`. */
+bool operations_advance(struct project *project);
+/* Calls done, which may do what it likes to the project, and frees the operation. */
+void operation_finish(struct operation *operation);

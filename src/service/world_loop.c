@@ -1,0 +1,135 @@
+#include "service/world_loop.h"
+
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "service/keeper_client.h"
+#include "service/log_reader.h"
+#include "service/port_pool.h"
+
+struct timer {
+	struct loop_source *source;
+	timer_fn *fn;
+	void *data;
+};
+
+static int64_t mono_ms(void *data)
+{
+	return clock_mono_ms();
+}
+
+static int64_t real_ns(void *data)
+{
+	return clock_real_ns();
+}
+
+static void on_timer(struct loop_source *source, void *data)
+{
+	const struct timer *timer = data;
+
+	timer->fn(timer->data);
+}
+
+static struct timer *timer_add(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data)
+{
+	const struct world_loop *self = data;
+	struct timer *timer = xcalloc(1, sizeof(*timer));
+
+	timer->fn = fn;
+	timer->data = fn_data;
+	timer->source = loop_add_timer(self->loop, delay_ms, on_timer, timer);
+	return timer;
+}
+
+static void timer_free(struct timer *timer, void *data)
+{
+	loop_source_free(timer->source);
+	free(timer);
+}
+
+static struct keeper *keeper_start(const struct keeper_spec *spec,
+                                   const struct keeper_events *events, void *events_data,
+                                   void *data, struct error *err)
+{
+	const struct world_loop *self = data;
+
+	return keeper_client_start(self->loop, self->keeper_path, spec, events, events_data, err);
+}
+
+static struct keeper *keeper_adopt(const struct keeper_spec *spec,
+                                   const struct keeper_events *events, void *events_data,
+                                   void *data)
+{
+	const struct world_loop *self = data;
+
+	return keeper_client_adopt(self->loop, spec, events, events_data);
+}
+
+static void keeper_command(struct keeper *keeper, enum keeper_op op, void *data)
+{
+	keeper_client_command(keeper, op);
+}
+
+static void keeper_free(struct keeper *keeper, void *data)
+{
+	keeper_client_free(keeper);
+}
+
+static struct probe *probe_start(const struct probe_request *request, probe_done_fn *fn,
+                                 void *fn_data, void *data)
+{
+	struct world_loop *self = data;
+
+	return probe_new(self->loop, &self->cache, request, fn, fn_data);
+}
+
+static void free_probe(struct probe *probe, void *data)
+{
+	probe_free(probe);
+}
+
+static int port_check(int port, void *data, struct error *err)
+{
+	struct port_holder holder;
+	cleanup_free char *who = NULL;
+
+	if (port_probe_loopback(port, NULL))
+		return 0;
+	if (!port_holder_find(port, &holder))
+		return error_set(err, ERR_CONFLICT, "port %d cannot be used", port);
+	who = port_holder_text(&holder);
+	port_holder_release(&holder);
+	error_set(err, ERR_CONFLICT, "port %d is taken by %s", port, who);
+	return error_hint(err, "end that process, or give the service another port");
+}
+
+static void last_lines(const char *log_dir, uint32_t run, size_t max, struct strv *ret, void *data)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	/* A crash is told with or without them. */
+	(void)log_last_lines(log_dir, run, max, ret, &err);
+}
+
+struct supervisor_world world_loop_make(struct world_loop *self)
+{
+	return (struct supervisor_world){
+		.data = self,
+		.mono_ms = mono_ms,
+		.real_ns = real_ns,
+		.timer_add = timer_add,
+		.timer_free = timer_free,
+		.keeper_start = keeper_start,
+		.keeper_adopt = keeper_adopt,
+		.keeper_command = keeper_command,
+		.keeper_free = keeper_free,
+		.probe_start = probe_start,
+		.probe_free = free_probe,
+		.port_check = port_check,
+		.last_lines = last_lines,
+	};
+}
+
+void world_loop_release(struct world_loop *self)
+{
+	listener_cache_release(&self->cache);
+}
