@@ -12,6 +12,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 struct cnb_events;
 struct error;
 
