@@ -263,8 +263,8 @@ static int take_docker_archive(struct import_archive *archive, struct image *ret
 	cleanup(strbuf_release) struct strbuf config = STRBUF_INIT;
 	cleanup(image_release) struct image image = IMAGE_INIT;
 	cleanup_json json_t *manifest = NULL;
-	const char *config_path;
-	json_t *layers;
+	const char *config_path = NULL;
+	json_t *layers = NULL;
 
 	if (read_part(archive, "manifest.json", &text, err) < 0 ||
 	    parse_docker_manifest(&text, &config_path, &layers, &manifest, err) < 0 ||
