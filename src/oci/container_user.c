@@ -30,22 +30,23 @@ static bool hides_below(int layer, const char *dir)
 	return fd >= 0 && fgetxattr(fd, "user.overlay.opaque", value, sizeof(value)) > 0;
 }
 
-/* Opens /etc/NAME of one layer; -1 without an error when it has none. */
-static int open_account_file(int layer, const char *name, bool *is_end, struct error *err)
+/* Reads /etc/NAME of one layer; 1 when the layers below do not matter any more. */
+static int read_layer_file(int layer, const char *name, struct strbuf *out, struct error *err)
 {
 	cleanup(error_release) struct error missing = ERROR_INIT;
 	cleanup_free char *path = xasprintf("etc/%s", name);
-	cleanup_close int fd = fs_open_in_root(layer, path, O_PATH, 0, &missing);
+	cleanup_close int found = fs_open_in_root(layer, path, O_PATH, 0, &missing);
+	cleanup_close int fd = -1;
 	struct stat st;
 
-	if (fd < 0) {
-		*is_end = hides_below(layer, "etc");
-		return -1;
-	}
-	*is_end = true;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1; /* a whiteout, or nothing that can be read */
-	return fs_open_in_root(layer, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, err);
+	if (found < 0)
+		return hides_below(layer, "etc") ? 1 : 0;
+	if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
+		return 1; /* a whiteout, or nothing that can be read */
+	fd = fs_open_in_root(layer, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, err);
+	if (fd < 0 || fd_read_to_end(fd, out, ACCOUNTS_MAX, err) < 0)
+		return error_wrap(err, "/%s of the image", path);
+	return 1;
 }
 
 /* The file as the merged layers show it; empty when there is none. */
@@ -54,18 +55,10 @@ static int read_account_file(const struct store *store, const struct image *imag
 {
 	for (size_t i = image->diff_ids.len; i-- > 0;) {
 		cleanup_close int layer = store_open_layer(store, image->diff_ids.items[i], err);
-		cleanup_close int fd = -1;
-		bool is_end = false;
+		int result = layer < 0 ? -1 : read_layer_file(layer, name, out, err);
 
-		if (layer < 0)
-			return -1;
-		fd = open_account_file(layer, name, &is_end, err);
-		if (fd >= 0 && fd_read_to_end(fd, out, ACCOUNTS_MAX, err) < 0)
-			return error_wrap(err, "/etc/%s of the image", name);
-		if (err->code != 0)
-			return -1;
-		if (is_end)
-			return 0;
+		if (result != 0)
+			return result < 0 ? -1 : 0;
 	}
 	return 0;
 }

@@ -275,7 +275,8 @@ json_t *runtime_config_new(const struct container_request *request,
 	process = process_json(request, user, map, err);
 	if (!process)
 		return NULL;
-	json_set_str(config, "ociVersion", "1.2.0");
+	/* Nothing in it is newer, and runtimes of 2022 take no later one. */
+	json_set_str(config, "ociVersion", "1.0.2");
 	json_object_set_new(config, "process", process);
 	root = json_object();
 	json_set_str(root, "path", paths->rootfs);
