@@ -171,10 +171,11 @@ static int parse_braces(struct pass *pass, const char *text, size_t len, size_t 
 /* "A → B → A", the outermost first. */
 static void add_way(const struct expansion *in, struct strbuf *way)
 {
-	if (!in || !in->text)
+	if (!in)
 		return;
 	add_way(in->outer, way);
-	strbuf_addf(way, "%s → ", in->text);
+	if (in->text)
+		strbuf_addf(way, "%s → ", in->text);
 }
 
 static int check_cycle(struct pass *pass, const struct expansion *in, const struct reference *ref,

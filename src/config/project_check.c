@@ -8,7 +8,8 @@ struct checker {
 	const struct project_config *project;
 	struct diagnostics *diags;
 	const struct service_config *service; /* being checked; NULL: the project */
-	const struct env_entry *entry;        /* the variable being checked */
+	const struct env_entry *entry;        /* the variable being checked … */
+	const char *table;                    /* … and the table it is in: "build.env" */
 };
 
 static void at_file(struct diagnostic *diag, const struct config_file *file, struct toml_pos pos,
@@ -147,7 +148,10 @@ static struct toml_pos pos_within(const struct env_entry *entry, size_t at, size
 static void report_reference(const struct checker *c, size_t at, size_t len, const char *id,
                              const char *text, const char *near)
 {
-	struct diagnostic *diag = diag_add(c->diags, id, "%s: %s", c->entry->name, text);
+	struct diagnostic *diag =
+		diag_add(c->diags, id, "%s%s%s%s.%s: %s", c->service ? "services." : "",
+	                 c->service ? c->service->name : "", c->service ? "." : "", c->table,
+	                 c->entry->name, text);
 
 	at_file(diag, c->entry->file, pos_within(c->entry, at, len), NULL);
 	if (near)
@@ -176,8 +180,9 @@ static int check_reference(const struct reference *ref, size_t at, size_t len, v
 	return 0;
 }
 
-static void check_env(struct checker *c, const struct env_list *env)
+static void check_env(struct checker *c, const char *table, const struct env_list *env)
 {
+	c->table = table;
 	array_foreach(entry, &env->list) {
 		cleanup(error_release) struct error err = ERROR_INIT;
 		size_t at = 0, len = 0;
@@ -297,15 +302,15 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 
 	if (is_whole)
 		check_any_service(&c);
-	check_env(&c, &project->env);
+	check_env(&c, "env", &project->env);
 	array_foreach(service, &project->services) {
 		c.service = *service;
 		if (is_whole) {
 			check_command(&c);
 			check_health(&c);
 		}
-		check_env(&c, &c.service->env);
-		check_env(&c, &c.service->build.env);
+		check_env(&c, "env", &c.service->env);
+		check_env(&c, "build.env", &c.service->build.env);
 		check_dependencies(&c);
 	}
 	check_cycles(&c);

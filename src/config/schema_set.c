@@ -180,7 +180,7 @@ static bool set_duration(struct config_loader *loader, const struct config_key *
 		                (double)key->max / 1000);
 		return false;
 	}
-	*(int *)field = (int)lround(ms);
+	*(int *)field = (int)(ms + 0.5);
 	return true;
 }
 
