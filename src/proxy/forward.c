@@ -154,6 +154,7 @@ void forward_request(struct client *client)
 		return;
 	}
 	if (!host || !host_normalise(host, client->host)) {
+		client->is_last = true;
 		client_send_text(client, 400, "The request has no usable Host.");
 		return;
 	}
