@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/methods.h"
-#include "daemon/operation.h"
 #include "daemon/prepare.h"
+#include "daemon/project_op.h"
 #include "daemon/proxy_worker.h"
 #include "daemon/routes.h"
 #include "daemon/state_db.h"
@@ -171,7 +171,7 @@ static void on_state(const char *project, const struct service_snapshot *service
 	if (state_db_put_run(daemon->db, project, service->plan->name, service->run,
 	                     service->fingerprint, service->wanted, &err) < 0)
 		log_err("%s", err.text);
-	operations_on_state(daemon, project, service);
+	project_ops_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
 }
 
@@ -325,7 +325,7 @@ void daemon_release(struct daemon *daemon)
 		unlink(path);
 		http_server_free(daemon->server);
 	}
-	operations_release(daemon);
+	project_ops_release(daemon);
 	prepare_release(daemon);
 	supervisor_free(daemon->supervisor);
 	proxy_worker_free(daemon->proxy);

@@ -21,7 +21,7 @@
 struct error;
 struct http_server;
 struct loop;
-struct operation;
+struct project_op;
 struct preparation;
 struct proxy_worker;
 struct state_db;
@@ -43,7 +43,7 @@ struct daemon {
 	struct loop_source *route_timer; /* gathers route changes of one round of the loop */
 	uint64_t routes_version;
 	ARRAY(struct project *) projects;
-	ARRAY(struct operation *) operations;     /* up, stop, restart under way */
+	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	bool is_leaving;
 };

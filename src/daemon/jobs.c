@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
-#include "daemon/operation.h"
+#include "daemon/project_op.h"
 #include "daemon/reply.h"
 #include "net/http_server.h"
 
@@ -92,7 +92,7 @@ void jobs_begin(struct daemon *daemon, struct http_exchange *x, const json_t *re
 	cleanup(error_release) struct error err = ERROR_INIT;
 
 	if (str_eq(kind, "build")) {
-		operation_build(daemon, x, params);
+		project_op_build(daemon, x, params);
 	} else if (is_known(kind)) {
 		start(daemon, x, kind, params);
 	} else {

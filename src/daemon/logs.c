@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "daemon/daemon.h"
-#include "daemon/operation_internal.h"
+#include "daemon/project_op_internal.h"
 #include "daemon/reply.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
@@ -213,7 +213,7 @@ static int open_view(struct log_view *view, const char *target, struct error *er
 	if (count && str_to_int(count, 0, RECORDS_MAX, &records, err) < 0)
 		return error_wrap(err, "n");
 	read_services(target, &view->services);
-	if (operation_check_names(project, &view->services, err) < 0)
+	if (project_op_check_names(project, &view->services, err) < 0)
 		return -1;
 	if (view->services.len == 0)
 		array_foreach(plan, &project->plans)

@@ -7,7 +7,7 @@
 #include "daemon/daemon.h"
 #include "daemon/jobs.h"
 #include "daemon/logs.h"
-#include "daemon/operation.h"
+#include "daemon/project_op.h"
 #include "daemon/reply.h"
 #include "daemon/shutdown.h"
 #include "daemon/status.h"
@@ -41,17 +41,17 @@ static void status(struct daemon *daemon, struct http_exchange *x, const struct 
 
 static void up(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
-	operation_up(daemon, x, call->body);
+	project_op_up(daemon, x, call->body);
 }
 
 static void stop(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
-	operation_stop(daemon, x, call->body);
+	project_op_stop(daemon, x, call->body);
 }
 
 static void restart(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
-	operation_restart(daemon, x, call->body);
+	project_op_restart(daemon, x, call->body);
 }
 
 static void logs(struct daemon *daemon, struct http_exchange *x, const struct call *call)

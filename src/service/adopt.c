@@ -47,7 +47,7 @@ int supervisor_adopt(struct supervisor *sup, const char *project_id,
 	project_link(project);
 	for (size_t i = 0; i < count; i++) {
 		const struct service_memory *known = memory_of(memory, memory_count, plans[i].name);
-		struct service *service = project_service(project, plans[i].name);
+		struct service *service = supervised_service(project, plans[i].name);
 
 		if (known && service_state_is_at_rest(service->state))
 			look_for_keeper(service, known);

@@ -97,7 +97,7 @@ struct project *project_get(struct supervisor *sup, const char *id)
 	return project;
 }
 
-struct service *project_service(struct project *project, const char *name)
+struct service *supervised_service(struct project *project, const char *name)
 {
 	array_foreach(service, &project->services)
 		if (str_eq((*service)->plan.name, name))
@@ -107,7 +107,7 @@ struct service *project_service(struct project *project, const char *name)
 
 struct service *project_put(struct project *project, const struct service_plan *plan)
 {
-	struct service *service = project_service(project, plan->name);
+	struct service *service = supervised_service(project, plan->name);
 
 	if (!service) {
 		service = xcalloc(1, sizeof(*service));
@@ -135,7 +135,7 @@ void project_link(struct project *project)
 		service->links.len = 0;
 		array_foreach(dep, &service->plan.deps)
 			*array_add(&service->links) = (struct service_link){
-				project_service(project, dep->name), dep->condition};
+				supervised_service(project, dep->name), dep->condition};
 	}
 }
 
@@ -243,7 +243,7 @@ static int check_subset(struct project *project, const struct strv *subset, stru
 {
 	for (size_t i = 0; subset && i < subset->len; i++) {
 		const char *name = subset->items[i];
-		bool is_known = project && project_service(project, name);
+		bool is_known = project && supervised_service(project, name);
 
 		if (project && !is_known)
 			array_foreach(operation, &project->queue)
@@ -339,7 +339,7 @@ int supervisor_declare(struct supervisor *sup, const char *project_id,
 		(void)project_put(project, &plans[i]);
 	project_link(project);
 	for (size_t i = 0; i < count; i++) {
-		struct service *service = project_service(project, plans[i].name);
+		struct service *service = supervised_service(project, plans[i].name);
 
 		if (blocked_reason) {
 			error_set(&service->failure, ERR_NOT_APPROVED, "%s", blocked_reason);
@@ -427,7 +427,7 @@ bool supervisor_find(struct supervisor *sup, const char *project_id, const char 
                      struct service_snapshot *ret)
 {
 	struct project *project = project_find(sup, project_id);
-	struct service *service = project ? project_service(project, name) : NULL;
+	struct service *service = project ? supervised_service(project, name) : NULL;
 
 	if (!service)
 		return false;

@@ -124,7 +124,7 @@ struct supervisor {
 /* supervisor.c */
 struct project *project_find(struct supervisor *sup, const char *id);
 struct project *project_get(struct supervisor *sup, const char *id);
-struct service *project_service(struct project *project, const char *name);
+struct service *supervised_service(struct project *project, const char *name);
 /* Looks at the whole project soon, from the loop. */
 void project_kick(struct project *project);
 /* The service of that plan, made if needed; takes over the plan unless the run has the same. */

@@ -5,19 +5,19 @@
 #include "base/sha256.h"
 #include "daemon/compose.h"
 #include "daemon/image_task.h"
-#include "daemon/operation_internal.h"
+#include "daemon/project_op_internal.h"
 #include "daemon/proxy_worker.h"
 #include "daemon/reply.h"
 #include "daemon/state_db.h"
 
 #define IMAGE_TASKS_MAX 2
 
-static void apply(struct operation *op);
-static void next_images(struct operation *op);
+static void apply(struct project_op *op);
+static void next_images(struct project_op *op);
 
 /* --- reading the request --- */
 
-static int read_lists(struct operation *op, const json_t *request, struct error *err)
+static int read_lists(struct project_op *op, const json_t *request, struct error *err)
 {
 	const struct {
 		const char *key;
@@ -53,7 +53,7 @@ static int check_names(const struct project_config *config, const struct strv *n
 }
 
 /* Typing `up` is consent: what was run is remembered by its content. */
-static int approve(struct operation *op, struct error *err)
+static int approve(struct project_op *op, struct error *err)
 {
 	struct sha256 sha;
 	char digest[SHA256_DIGEST_SIZE];
@@ -69,14 +69,14 @@ static int approve(struct operation *op, struct error *err)
 
 static bool is_live(const char *service, void *data)
 {
-	const struct operation *op = data;
+	const struct project_op *op = data;
 	struct service_snapshot now;
 
 	return supervisor_find(op->daemon->supervisor, op->project_id, service, &now) &&
 	       service_state_is_live(now.state);
 }
 
-static struct compose_request compose_request_of(struct operation *op)
+static struct compose_request compose_request_of(struct project_op *op)
 {
 	return (struct compose_request){
 		.config = op->config,
@@ -94,7 +94,7 @@ static struct compose_request compose_request_of(struct operation *op)
 
 /* --- which services --- */
 
-static void add_with_dependencies(const struct operation *op, const char *name, struct strv *out)
+static void add_with_dependencies(const struct project_op *op, const char *name, struct strv *out)
 {
 	const struct service_config *service = project_service(op->config, name);
 
@@ -108,7 +108,7 @@ static void add_with_dependencies(const struct operation *op, const char *name, 
 }
 
 /* A plain `up` is for the services with autostart; naming one is stronger. */
-static void choose_services(struct operation *op)
+static void choose_services(struct project_op *op)
 {
 	cleanup(strv_release) struct strv asked = STRV_INIT;
 
@@ -122,7 +122,7 @@ static void choose_services(struct operation *op)
 		add_with_dependencies(op, asked.items[i], &op->services);
 }
 
-static void choose_images(struct operation *op)
+static void choose_images(struct project_op *op)
 {
 	const struct compose_request request = compose_request_of(op);
 
@@ -139,7 +139,7 @@ static void choose_images(struct operation *op)
 
 /* --- images --- */
 
-static void mark_building(struct operation *op, const char *service, bool on)
+static void mark_building(struct project_op *op, const char *service, bool on)
 {
 	struct project *project = daemon_find_project(op->daemon, op->project_id);
 
@@ -159,7 +159,7 @@ static void mark_building(struct operation *op, const char *service, bool on)
 
 static void on_image_line(json_t *line, void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 
 	reply_line(op->x, json_incref(line));
 }
@@ -167,7 +167,7 @@ static void on_image_line(json_t *line, void *data)
 static void on_image_done(const char *service, const json_t *result, const struct error *err,
                           void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 
 	array_foreach(task, &op->tasks) {
 		if (!str_eq(image_task_service(*task), service))
@@ -192,7 +192,7 @@ static void on_image_done(const char *service, const json_t *result, const struc
 static const struct image_task_events image_callbacks = {.on_line = on_image_line,
                                                          .on_done = on_image_done};
 
-static int start_image(struct operation *op, const char *service, struct error *err)
+static int start_image(struct project_op *op, const char *service, struct error *err)
 {
 	const struct compose_request request = compose_request_of(op);
 	struct image_task *task =
@@ -217,7 +217,7 @@ static char *take_first(struct strv *list)
 }
 
 /* Starts what may start; when all are done goes on, or ends with the first failure. */
-static void next_images(struct operation *op)
+static void next_images(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 
@@ -232,9 +232,9 @@ static void next_images(struct operation *op)
 		return;
 	if (op->image_error.code) {
 		error_move(&err, &op->image_error);
-		operation_finish(op, &err, NULL);
+		project_op_finish(op, &err, NULL);
 	} else if (op->build_only) {
-		operation_finish(op, NULL, json_pack("{s:O}", "digests", op->images));
+		project_op_finish(op, NULL, json_pack("{s:O}", "digests", op->images));
 	} else {
 		apply(op);
 	}
@@ -242,7 +242,7 @@ static void next_images(struct operation *op)
 
 /* --- apply --- */
 
-static int put_plans(struct operation *op, struct project **ret, struct error *err)
+static int put_plans(struct project_op *op, struct project **ret, struct error *err)
 {
 	const struct compose_request request = compose_request_of(op);
 	struct project *project =
@@ -258,7 +258,7 @@ static int put_plans(struct operation *op, struct project **ret, struct error *e
 	return 0;
 }
 
-static void apply(struct operation *op)
+static void apply(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	const struct apply_options options = {
@@ -268,18 +268,18 @@ static void apply(struct operation *op)
 	};
 	struct project *project;
 
-	operation_note_live(op);
+	project_op_note_live(op);
 	if (put_plans(op, &project, &err) == 0)
-		op->supervised =
-			supervisor_apply(op->daemon->supervisor, project->id, project->plans.items,
-		                         project->plans.len, &options, operation_on_done, op, &err);
+		op->supervised = supervisor_apply(op->daemon->supervisor, project->id,
+		                                  project->plans.items, project->plans.len,
+		                                  &options, project_op_on_done, op, &err);
 	if (!op->supervised)
-		operation_finish(op, &err, NULL);
+		project_op_finish(op, &err, NULL);
 }
 
 /* --- the beginning --- */
 
-static int load(struct operation *op, const json_t *request, const char *root, struct error *err)
+static int load(struct project_op *op, const json_t *request, const char *root, struct error *err)
 {
 	cleanup_free char *user_config = paths_user_config(&op->daemon->paths);
 	const struct project *known = daemon_find_project_at(op->daemon, root);
@@ -313,7 +313,7 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
                   bool build_only)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	struct operation *op;
+	struct project_op *op;
 	const char *root;
 
 	if (json_need_str(request, "root", &root, &err) < 0) {
@@ -325,25 +325,25 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 		reply_error(x, &err, NULL);
 		return;
 	}
-	op = operation_new(daemon, x, "");
+	op = project_op_new(daemon, x, "");
 	op->build_only = build_only;
 	op->no_deps = json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
 	if (load(op, request, root, &err) < 0) {
 		reply_error(x, &err, &op->diags);
-		operation_free(op);
+		project_op_free(op);
 		return;
 	}
-	operation_begin(op);
+	project_op_begin(op);
 	next_images(op);
 }
 
-void operation_up(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+void project_op_up(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
 	begin(daemon, x, request, false);
 }
 
-void operation_build(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+void project_op_build(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
 	begin(daemon, x, request, true);
 }

@@ -1,4 +1,4 @@
-/* operation_internal - what operation.c and operation_up.c share. */
+/* project_op_internal - what project_op.c and project_op_up.c share. */
 #pragma once
 
 #include "base/error.h"
@@ -6,7 +6,7 @@
 #include "config/diag.h"
 #include "config/project.h"
 #include "daemon/daemon.h"
-#include "daemon/operation.h"
+#include "daemon/project_op.h"
 #include "net/http_server.h"
 
 struct image_task;
@@ -17,7 +17,7 @@ struct live_service {
 	uint32_t run;
 };
 
-struct operation {
+struct project_op {
 	struct daemon *daemon;
 	struct http_exchange *x; /* NULL once the client has gone */
 	char *project_id;
@@ -37,17 +37,17 @@ struct operation {
 	struct error image_error; /* the first failure */
 };
 
-struct operation *operation_new(struct daemon *daemon, struct http_exchange *x,
-                                const char *project_id);
-void operation_free(struct operation *op);
+struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x,
+                                  const char *project_id);
+void project_op_free(struct project_op *op);
 /* The stream begins; from here errors are results. */
-void operation_begin(struct operation *op);
+void project_op_begin(struct project_op *op);
 /* Sends the result and frees the operation.  err NULL: it went well. */
-void operation_finish(struct operation *op, const struct error *err, json_t *fields);
-void operation_note_live(struct operation *op);
+void project_op_finish(struct project_op *op, const struct error *err, json_t *fields);
+void project_op_note_live(struct project_op *op);
 /* The callback for the supervisor: makes the result from what it says of each service. */
-void operation_on_done(uint64_t number, const struct service_result *results, size_t count,
-                       void *data);
+void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
+                        void *data);
 /* -1 with ERR_NOT_FOUND and the nearest name when the project has no such service. */
-int operation_check_names(const struct project *project, const struct strv *names,
-                          struct error *err);
+int project_op_check_names(const struct project *project, const struct strv *names,
+                           struct error *err);

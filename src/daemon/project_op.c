@@ -1,9 +1,9 @@
-#include "daemon/operation.h"
+#include "daemon/project_op.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/image_task.h"
-#include "daemon/operation_internal.h"
+#include "daemon/project_op_internal.h"
 #include "daemon/reply.h"
 #include "daemon/status.h"
 
@@ -11,10 +11,10 @@ static void on_client_gone(struct http_exchange *x, void *data);
 
 static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
 
-struct operation *operation_new(struct daemon *daemon, struct http_exchange *x,
-                                const char *project_id)
+struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x,
+                                  const char *project_id)
 {
-	struct operation *op = xcalloc(1, sizeof(*op));
+	struct project_op *op = xcalloc(1, sizeof(*op));
 
 	op->daemon = daemon;
 	op->x = x;
@@ -25,7 +25,7 @@ struct operation *operation_new(struct daemon *daemon, struct http_exchange *x,
 	return op;
 }
 
-void operation_free(struct operation *op)
+void project_op_free(struct project_op *op)
 {
 	array_foreach(slot, &op->daemon->operations) {
 		if (*slot != op)
@@ -52,13 +52,13 @@ void operation_free(struct operation *op)
 	free(op);
 }
 
-void operation_begin(struct operation *op)
+void project_op_begin(struct project_op *op)
 {
 	http_exchange_watch(op->x, &exchange_callbacks, op);
 	reply_stream_begin(op->x);
 }
 
-void operation_finish(struct operation *op, const struct error *err, json_t *fields)
+void project_op_finish(struct project_op *op, const struct error *err, json_t *fields)
 {
 	const struct project *project = daemon_find_project(op->daemon, op->project_id);
 	json_t *result = reply_result(err, err ? &op->diags : NULL);
@@ -77,14 +77,14 @@ void operation_finish(struct operation *op, const struct error *err, json_t *fie
 	} else {
 		json_decref(result);
 	}
-	operation_free(op);
+	project_op_free(op);
 }
 
 /* --- who ran before --- */
 
 static void note_one(const char *project, const struct service_snapshot *service, void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 	struct live_service *live;
 
 	if (!service_state_is_live(service->state))
@@ -94,12 +94,12 @@ static void note_one(const char *project, const struct service_snapshot *service
 	live->run = service->run;
 }
 
-void operation_note_live(struct operation *op)
+void project_op_note_live(struct project_op *op)
 {
 	supervisor_each(op->daemon->supervisor, op->project_id, note_one, op);
 }
 
-static const struct live_service *lived_before(const struct operation *op, const char *service)
+static const struct live_service *lived_before(const struct project_op *op, const char *service)
 {
 	array_foreach(live, &op->live_before)
 		if (str_eq(live->name, service))
@@ -120,7 +120,7 @@ static void add_name(json_t *fields, const char *key, const char *service)
 	json_array_append_new(names, json_string(service));
 }
 
-static const char *outcome_of(const struct operation *op, const struct service_result *result)
+static const char *outcome_of(const struct project_op *op, const struct service_result *result)
 {
 	struct service_snapshot now;
 	bool is_live;
@@ -136,10 +136,10 @@ static const char *outcome_of(const struct operation *op, const struct service_r
 	return lived_before(op, result->service) ? "restarted" : "started";
 }
 
-void operation_on_done(uint64_t number, const struct service_result *results, size_t count,
-                       void *data)
+void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
+                        void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 	const struct error *first = NULL;
 	json_t *fields = json_object(), *errors = json_object();
 
@@ -155,7 +155,7 @@ void operation_on_done(uint64_t number, const struct service_result *results, si
 	}
 	json_object_set_new(fields, "errors", errors);
 	op->supervised = 0;
-	operation_finish(op, first, fields);
+	project_op_finish(op, first, fields);
 }
 
 /* --- a client that goes away --- */
@@ -168,7 +168,7 @@ static void on_late_stop(uint64_t number, const struct service_result *results, 
 
 static void note_started(const char *project, const struct service_snapshot *service, void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 	const struct live_service *before = lived_before(op, service->plan->name);
 	bool is_ours = !before || before->run != service->run;
 
@@ -177,7 +177,7 @@ static void note_started(const char *project, const struct service_snapshot *ser
 }
 
 /* images_wanted is free for the list: an operation that is supervised is past its images. */
-static void stop_what_was_started(struct operation *op)
+static void stop_what_was_started(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 
@@ -191,19 +191,19 @@ static void stop_what_was_started(struct operation *op)
 
 static void on_client_gone(struct http_exchange *x, void *data)
 {
-	struct operation *op = data;
+	struct project_op *op = data;
 
 	op->x = NULL;
 	if (op->daemon->is_leaving)
 		return;
 	if (op->supervised == 0)
-		operation_free(op); /* kills the jobs */
+		project_op_free(op); /* kills the jobs */
 	else if (op->config)
 		stop_what_was_started(op); /* `up`; its done callback frees it */
 }
 
-void operations_on_state(struct daemon *daemon, const char *project,
-                         const struct service_snapshot *service)
+void project_ops_on_state(struct daemon *daemon, const char *project,
+                          const struct service_snapshot *service)
 {
 	const struct project *known = daemon_find_project(daemon, project);
 
@@ -212,17 +212,17 @@ void operations_on_state(struct daemon *daemon, const char *project,
 			reply_line((*op)->x, status_event(known, service));
 }
 
-void operations_release(struct daemon *daemon)
+void project_ops_release(struct daemon *daemon)
 {
 	while (daemon->operations.len > 0)
-		operation_free(daemon->operations.items[0]);
+		project_op_free(daemon->operations.items[0]);
 	array_release(&daemon->operations);
 }
 
 /* --- stop and restart --- */
 
-int operation_check_names(const struct project *project, const struct strv *names,
-                          struct error *err)
+int project_op_check_names(const struct project *project, const struct strv *names,
+                           struct error *err)
 {
 	for (size_t i = 0; i < names->len; i++) {
 		const char *known[256], *nearest;
@@ -259,21 +259,21 @@ static const struct project *project_of(struct daemon *daemon, const json_t *req
 static void cancel_builds(struct daemon *daemon, const char *project_id)
 {
 	for (size_t i = daemon->operations.len; i-- > 0;) {
-		struct operation *op = daemon->operations.items[i];
+		struct project_op *op = daemon->operations.items[i];
 		cleanup(error_release) struct error err = ERROR_INIT;
 
 		if (op->supervised || !op->config || !str_eq(op->project_id, project_id))
 			continue;
 		error_set(&err, ERR_INTERRUPTED, "stopped while images were being made");
-		operation_finish(op, &err, NULL);
+		project_op_finish(op, &err, NULL);
 	}
 }
 
-void operation_stop(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	const struct project *project = project_of(daemon, request, &err);
-	struct operation *op;
+	struct project_op *op;
 
 	if (!project && err.code == ERR_NOT_FOUND) {
 		/* Stopping what does not run is done already. */
@@ -287,27 +287,27 @@ void operation_stop(struct daemon *daemon, struct http_exchange *x, const json_t
 		return;
 	}
 	cancel_builds(daemon, project->id);
-	op = operation_new(daemon, x, project->id);
+	op = project_op_new(daemon, x, project->id);
 	if (json_to_strv(json_object_get(request, "services"), "services", &op->services, &err) <
 	            0 ||
-	    operation_check_names(project, &op->services, &err) < 0) {
+	    project_op_check_names(project, &op->services, &err) < 0) {
 		reply_error(x, &err, NULL);
-		operation_free(op);
+		project_op_free(op);
 		return;
 	}
-	operation_note_live(op);
-	operation_begin(op);
+	project_op_note_live(op);
+	project_op_begin(op);
 	op->supervised = supervisor_stop(daemon->supervisor, project->id, &op->services,
-	                                 operation_on_done, op, &err);
+	                                 project_op_on_done, op, &err);
 	if (!op->supervised)
-		operation_finish(op, &err, NULL);
+		project_op_finish(op, &err, NULL);
 }
 
-void operation_restart(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+void project_op_restart(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
 	cleanup_json json_t *forced = json_copy((json_t *)request);
 
 	/* A restart re-reads the configuration: it is an `up` that leaves nothing running. */
 	json_set_bool(forced, "restart", true);
-	operation_up(daemon, x, forced);
+	project_op_up(daemon, x, forced);
 }
