@@ -161,6 +161,52 @@ static void restore_project(const struct state_project *row, void *data)
 		log_err("project %s: %s", row->id, err.text);
 }
 
+/* --- the first second of a daemon that finds services running --- */
+
+#define SETTLE_MAX_MS 1000
+
+static void count_unsettled(const char *project, const struct service_snapshot *service, void *data)
+{
+	bool is_looking = service->state == SERVICE_STARTING;
+	bool is_unprobed = service->state == SERVICE_RUNNING && !service->ready;
+
+	*(size_t *)data += is_looking || is_unprobed;
+}
+
+static bool is_settled(struct daemon *daemon)
+{
+	size_t unsettled = 0;
+
+	supervisor_each(daemon->supervisor, NULL, count_unsettled, &unsettled);
+	return unsettled == 0;
+}
+
+static void on_settle_timeout(struct loop_source *source, void *data)
+{
+	struct daemon *daemon = data;
+
+	loop_stop(daemon->loop, 0);
+}
+
+/*
+ * Whoever started us asks `status` next: keepers are given a moment to answer, so that
+ * services that never stopped are never shown as anything but running.
+ */
+static int settle(struct daemon *daemon, struct error *err)
+{
+	struct loop_source *timer;
+	int result;
+
+	if (is_settled(daemon))
+		return 0;
+	daemon->is_settling = true;
+	timer = loop_add_timer(daemon->loop, SETTLE_MAX_MS, on_settle_timeout, daemon);
+	result = loop_run(daemon->loop, err);
+	loop_source_free(timer);
+	daemon->is_settling = false;
+	return result;
+}
+
 /* --- callbacks of the supervisor --- */
 
 static void on_state(const char *project, const struct service_snapshot *service, void *data)
@@ -173,6 +219,8 @@ static void on_state(const char *project, const struct service_snapshot *service
 		log_err("%s", err.text);
 	project_ops_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
+	if (daemon->is_settling && is_settled(daemon))
+		loop_stop(daemon->loop, 0);
 }
 
 static void on_prepare(const char *project, const struct service_plan *plan, uint64_t token,
@@ -236,6 +284,7 @@ static void on_signal(struct loop_source *source, int signo, void *data)
 	struct daemon *daemon = data;
 
 	log_info("%s: leaving, services go on", strsignal(signo));
+	daemon->is_leaving = true;
 	loop_stop(daemon->loop, 0);
 }
 
@@ -301,7 +350,9 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	if (!daemon->proxy)
 		log_err("no URLs: %s", no_proxy.text);
 	start_supervisor(daemon);
-	return state_db_each_project(daemon->db, restore_project, daemon, err);
+	if (state_db_each_project(daemon->db, restore_project, daemon, err) < 0)
+		return -1;
+	return settle(daemon, err);
 }
 
 int daemon_serve(struct daemon *daemon, struct error *err)

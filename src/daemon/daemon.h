@@ -45,7 +45,7 @@ struct daemon {
 	ARRAY(struct project *) projects;
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
-	bool is_leaving;
+	bool is_settling, is_leaving;
 };
 
 /* Everything but the control socket: that comes last, in daemon_serve(). */

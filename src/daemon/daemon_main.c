@@ -96,7 +96,8 @@ static int run(struct daemon *daemon, struct options *options, struct error *err
 	close(take_fd(options->lock_fd));
 	log_info("locald %s serves %s", LOCALD_VERSION, daemon->paths.run);
 	tell_starter(options, NULL);
-	return loop_run(daemon->loop, err);
+	/* A signal may have come while the services were being found. */
+	return daemon->is_leaving ? 0 : loop_run(daemon->loop, err);
 }
 
 int daemon_main(int argc, char **argv)

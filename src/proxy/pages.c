@@ -266,8 +266,7 @@ void page_head(const struct page *page, struct http_head *head)
 	if (page->is_html)
 		http_head_add(head, "Content-Security-Policy",
 		              "default-src 'none'; style-src 'sha256-" STYLE_HASH
-		              "/S7BcXIjlDMiSGVcg5FDzgDH1ex9wspjbYkd1Dp1fB8="
-		              "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+		              "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 	if (page->status == 405)
 		http_head_add(head, "Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 	if (page->retry_after_s)
