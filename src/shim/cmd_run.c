@@ -1,0 +1,114 @@
+#include "shim/command.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "shim/container.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* How many descriptors beyond standard error a container gets at most. */
+#define PRESERVE_MAX 1024
+
+/* What create and run have in common: the same options, and a container. */
+struct making_options {
+	const char *bundle;
+	int64_t preserve_fds;
+	struct container_request request;
+};
+
+/* systemd's sockets (LISTEN_FDS) count as asked for. */
+static int64_t listen_fds(void)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	const char *text = getenv("LISTEN_FDS");
+	int64_t n = 0;
+
+	if (!text || str_to_int(text, 0, PRESERVE_MAX, &n, &ignored) < 0)
+		return 0;
+	return n;
+}
+
+static int parse(struct making_options *making, bool is_detached, const struct shim *shim,
+                 const struct command *self, int argc, char **argv, struct error *err)
+{
+	struct container_request *request = &making->request;
+	const struct option_row rows[] = {
+		{"bundle", 'b', OPTION_TEXT, &making->bundle, "folder with config.json (.)"},
+		{"pid-file", 0, OPTION_TEXT, &request->pid_file, "write the pid to a file"},
+		{"console-socket", 0, OPTION_TEXT, &request->console_socket,
+	         "unix socket that gets the terminal"},
+		{"preserve-fds", 0, OPTION_NUMBER, &making->preserve_fds,
+	         "pass N more descriptors, from 3 on"},
+		{"no-pivot", 0, OPTION_FLAG, &request->no_pivot, "chroot instead of pivot_root"},
+		{"no-new-keyring", 0, OPTION_FLAG, &request->no_new_keyring,
+	         "keep the session keyring"},
+		{"init", 0, OPTION_FLAG, &request->has_init,
+	         "a small process 1 that reaps and forwards signals"},
+		{"detach", 'd', OPTION_REFUSED, NULL, "use create and start"},
+		{"keep", 0, OPTION_REFUSED, NULL, "use create, start and delete"},
+		{"no-subreaper", 0, OPTION_IGNORED, NULL, NULL},
+	};
+	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
+
+	if (n < 0)
+		return n;
+	making->preserve_fds += listen_fds();
+	if (making->preserve_fds > PRESERVE_MAX)
+		return error_set(err, ERR_USAGE, "--preserve-fds: at most %d", PRESERVE_MAX);
+	request->preserve_fds = (unsigned)making->preserve_fds;
+	request->is_detached = is_detached;
+	request->id = argv[0];
+	if (state_check_id(request->id, err) < 0)
+		return -1;
+	making->bundle = path_real(making->bundle ? making->bundle : ".", err);
+	if (!making->bundle)
+		return error_wrap(err, "--bundle");
+	request->bundle = making->bundle;
+	request->root = state_open_root(shim->root, err);
+	return request->root < 0 ? -1 : 0;
+}
+
+static void release(struct making_options *making)
+{
+	free((char *)(uintptr_t)making->request.bundle);
+	close_fd(&making->request.root);
+}
+
+int cmd_create(const struct shim *shim, const struct command *self, int argc, char **argv,
+               struct error *err)
+{
+	cleanup(release) struct making_options making = {.request.root = -1};
+	cleanup(container_release) struct container container = CONTAINER_INIT;
+	int parsed = parse(&making, true, shim, self, argc, argv, err);
+
+	if (parsed < 0)
+		return parsed;
+	return container_create(&container, &making.request, err);
+}
+
+int cmd_run(const struct shim *shim, const struct command *self, int argc, char **argv,
+            struct error *err)
+{
+	cleanup(release) struct making_options making = {.request.root = -1};
+	cleanup(container_release) struct container container = CONTAINER_INIT;
+	cleanup(error_release) struct error after = ERROR_INIT;
+	int status = parse(&making, false, shim, self, argc, argv, err);
+
+	if (status < 0)
+		return status;
+	/* Signals wait until the container is there to get them. */
+	supervise_block_signals();
+	if (container_create(&container, &making.request, err) < 0)
+		return -1;
+	if (container_run_hooks(&container, HOOK_POSTSTART, "poststart", "running", &after) < 0) {
+		kill(container.state.pid, SIGKILL);
+		status = error_move(err, &after);
+		supervise(container.pidfd, container.state.pid, -1, &after);
+	} else {
+		status = supervise(container.pidfd, container.state.pid, container.terminal, err);
+	}
+	if (container_destroy(&container, &after) < 0 && status >= 0)
+		return error_move(err, &after);
+	return status;
+}

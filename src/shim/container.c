@@ -1,0 +1,308 @@
+#include "shim/container.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/proc.h"
+#include "shim/console.h"
+#include "shim/exec.h"
+#include "shim/hooks.h"
+#include "shim/idmap.h"
+#include "shim/namespaces.h"
+#include "shim/seal.h"
+#include "shim/sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* What is open while a container is made. */
+struct making {
+	struct plan plan;
+	struct cgroup_host cgroups;
+	int sync[2]; /* ours, the child's */
+	int joined[NS_COUNT];
+	int start_socket, console_socket;
+	pid_t pid;
+};
+
+static void making_release(struct making *making)
+{
+	plan_release(&making->plan);
+	cgroup_host_release(&making->cgroups);
+	for (size_t i = 0; i < 2; i++)
+		close_fd(&making->sync[i]);
+	for (size_t i = 0; i < NS_COUNT; i++)
+		close_fd(&making->joined[i]);
+	close_fd(&making->start_socket);
+	close_fd(&making->console_socket);
+}
+
+int write_pid_file(const char *path, pid_t pid, struct error *err)
+{
+	cleanup_free char *text = xasprintf("%d", pid);
+	cleanup_free char *temporary = xasprintf("%s.%d", path, getpid());
+	cleanup_close int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return error_errno(err, errno, "--pid-file %s", path);
+	if (write(fd, text, strlen(text)) < 0 || rename(temporary, path) < 0) {
+		error_errno(err, errno, "--pid-file %s", path);
+		unlink(temporary);
+		return -1;
+	}
+	return 0;
+}
+
+static bool wants_cgroup(const struct spec *spec)
+{
+	array_foreach(mount, &spec->mounts)
+		if (str_eq_null(mount->type, "cgroup") || str_eq_null(mount->type, "cgroup2"))
+			return true;
+	return spec->cgroups_path || spec->resources.limits.len > 0 ||
+	       spec->resources.devices.len > 0;
+}
+
+static int make_cgroup(struct container *container, struct making *making, struct error *err)
+{
+	const struct spec *spec = &container->spec;
+	const struct cgroup_request request = {
+		.id = container->state.id,
+		.path = spec->cgroups_path,
+		.resources = &spec->resources,
+		/* In a user namespace no device can be made, and the rules could not be set. */
+		.wants_devices = !making->plan.has_new_userns && geteuid() == 0,
+	};
+
+	making->plan.cgroups = &making->cgroups;
+	making->plan.cgroup = &container->state.cgroup;
+	if (!wants_cgroup(spec))
+		return 0;
+	if (cgroup_host_read(&making->cgroups, err) < 0)
+		return -1;
+	return cgroup_make(&container->state.cgroup, &making->cgroups, &request, err);
+}
+
+static int prepare(struct container *container, const struct container_request *request,
+                   struct making *making, struct error *err)
+{
+	struct plan *plan = &making->plan;
+
+	if (make_cgroup(container, making, err) < 0 ||
+	    namespaces_open(&container->spec, making->joined, err) < 0)
+		return -1;
+	if (request->console_socket) {
+		making->console_socket = console_connect(request->console_socket, err);
+		if (making->console_socket < 0)
+			return -1;
+	}
+	if (request->is_detached) {
+		making->start_socket = state_listen_start(&container->state, err);
+		if (making->start_socket < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < HOOK_COUNT && container->hook_state < 0; i++)
+		if (container->spec.hooks[i].len > 0 &&
+		    (container->hook_state = hooks_state_new(err)) < 0)
+			return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, making->sync) < 0)
+		return error_errno(err, errno, "socketpair");
+	plan->sync = making->sync[1];
+	plan->exec.parent = request->is_detached ? -1 : making->sync[1];
+	plan->start_socket = making->start_socket;
+	plan->console_socket = making->console_socket;
+	plan->hook_state = container->hook_state;
+	return 0;
+}
+
+int container_run_hooks(struct container *container, enum spec_hook_kind kind, const char *name,
+                        const char *status, struct error *err)
+{
+	cleanup_free char *json = NULL;
+
+	if (container->spec.hooks[kind].len == 0)
+		return 0;
+	json = state_document(&container->state, status);
+	if (hooks_set_state(container->hook_state, json, err) < 0)
+		return -1;
+	return hooks_run(&container->spec.hooks[kind], name, container->hook_state, err);
+}
+
+static int record_process(struct container *container, const struct container_request *request,
+                          pid_t pid, struct error *err)
+{
+	struct state *state = &container->state;
+	struct proc_stat child, self;
+
+	if (proc_read_stat(pid, &child, err) < 0)
+		return -1;
+	container->pidfd = pidfd_open(pid, 0);
+	if (container->pidfd < 0)
+		return error_errno(err, errno, "pidfd_open");
+	state->pid = pid;
+	state->start_ticks = child.start_ticks;
+	if (!request->is_detached) {
+		if (proc_read_stat(getpid(), &self, err) < 0)
+			return -1;
+		state->has_foreground = true;
+		state->foreground_pid = getpid();
+		state->foreground_ticks = self.start_ticks;
+	}
+	return state_save(state, err);
+}
+
+static int launch(struct container *container, const struct container_request *request,
+                  struct making *making, struct error *err)
+{
+	const struct spec *spec = &container->spec;
+	cleanup_close int v2 = cgroup_open_v2(&container->state.cgroup);
+	cleanup_free char *json = NULL;
+
+	making->pid = namespaces_clone(&making->plan, making->joined, v2, making->sync[0], err);
+	if (making->pid < 0)
+		return -1;
+	close(take_fd(making->sync[1]));
+	if (record_process(container, request, making->pid, err) < 0)
+		return -1;
+	if (exec_prepare_from_outside(&spec->process, making->pid, making->plan.proc, err) < 0)
+		return -1;
+	if (making->plan.has_new_userns && idmap_write(spec, making->pid, err) < 0)
+		return -1;
+	if (cgroup_join(&container->state.cgroup, making->pid, v2 >= 0, err) < 0)
+		return -1;
+	if (container->hook_state >= 0) {
+		json = state_document(&container->state, "creating");
+		if (hooks_set_state(container->hook_state, json, err) < 0)
+			return -1;
+	}
+	return sync_send(making->sync[0], SYNC_GO, err);
+}
+
+/* Listens to the child until it runs, or waits. */
+static int follow(struct container *container, struct making *making, struct error *err)
+{
+	int sock = making->sync[0];
+
+	for (;;) {
+		int fd, kind = sync_receive(sock, &fd, err);
+
+		switch (kind) {
+		case -1:
+			return -1;
+		case SYNC_HOOKS:
+			if (container_run_hooks(container, HOOK_PRESTART, "prestart", "creating",
+			                        err) < 0 ||
+			    container_run_hooks(container, HOOK_CREATE_RUNTIME, "createRuntime",
+			                        "creating", err) < 0 ||
+			    sync_send(sock, SYNC_GO, err) < 0)
+				return -1;
+			break;
+		case SYNC_CONSOLE:
+			container->terminal = fd;
+			break;
+		case SYNC_READY:
+			return 0;
+		case SYNC_END:
+			/* With a wait ahead the end can only be a death. */
+			if (!making->plan.is_waiting)
+				return 0;
+			return error_set(err, ERR_FAILED, "the container's process was killed");
+		default:
+			return error_set(err, EPROTO, "unexpected message %d", kind);
+		}
+	}
+}
+
+static void undo(struct container *container, struct making *making)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+
+	/* The first error is the one to report; what is undone is ours alone. */
+	if (making->pid > 0) {
+		kill(making->pid, SIGKILL);
+		while (waitpid(making->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (cgroup_remove(&container->state.cgroup, &ignored) < 0)
+		error_release(&ignored);
+	if (state_remove(&container->state, &ignored) < 0)
+		error_release(&ignored);
+}
+
+static int make(struct container *container, const struct container_request *request,
+                struct making *making, struct error *err)
+{
+	struct state *state = &container->state;
+
+	state->bundle = xstrdup(request->bundle);
+	state->rootfs = xstrdup(making->plan.rootfs);
+	state->annotations = json_incref(container->spec.annotations);
+	if (state_keep_config(state, request->bundle, err) < 0 ||
+	    prepare(container, request, making, err) < 0 ||
+	    launch(container, request, making, err) < 0 || follow(container, making, err) < 0)
+		return -1;
+	if (request->pid_file && write_pid_file(request->pid_file, making->pid, err) < 0)
+		return -1;
+	return 0;
+}
+
+int container_create(struct container *container, const struct container_request *request,
+                     struct error *err)
+{
+	cleanup(making_release) struct making making = {
+		.sync = {-1, -1}, .start_socket = -1, .console_socket = -1, .pid = -1};
+	const struct plan_options options = {
+		.id = request->id,
+		.bundle = request->bundle,
+		.has_init = request->has_init,
+		.no_pivot = request->no_pivot,
+		.no_new_keyring = request->no_new_keyring,
+		.is_waiting = request->is_detached,
+		.preserve_fds = request->preserve_fds,
+	};
+
+	for (size_t i = 0; i < NS_COUNT; i++)
+		making.joined[i] = -1;
+	if (spec_load(&container->spec, request->bundle, err) < 0 ||
+	    seal_self(&container->spec, err) < 0 ||
+	    plan_init(&making.plan, &container->spec, &options, err) < 0)
+		return -1;
+	if (request->console_socket && !container->spec.process.terminal)
+		return error_set(err, ERR_USAGE,
+		                 "--console-socket: process.terminal is false in config.json");
+	if (request->is_detached && container->spec.process.terminal && !request->console_socket)
+		return error_set(err, ERR_USAGE, "process.terminal: create needs --console-socket");
+	if (state_new(&container->state, request->root, request->id, err) < 0)
+		return -1;
+	if (make(container, request, &making, err) == 0)
+		return 0;
+	undo(container, &making);
+	return -1;
+}
+
+int container_destroy(struct container *container, struct error *err)
+{
+	struct state *state = &container->state;
+
+	if (cgroup_remove(&state->cgroup, err) < 0)
+		return -1;
+	if (container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", err) < 0) {
+		cleanup(error_release) struct error ignored = ERROR_INIT;
+
+		/* The specification: a failing poststop hook is told, and deletion goes on. */
+		if (state_remove(state, &ignored) < 0)
+			return -1;
+		return -1;
+	}
+	return state_remove(state, err);
+}
+
+void container_release(struct container *container)
+{
+	close_fd(&container->terminal);
+	close_fd(&container->pidfd);
+	close_fd(&container->hook_state);
+	state_release(&container->state);
+	spec_release(&container->spec);
+}

@@ -1,0 +1,172 @@
+#include "shim/mounts.h"
+
+#include "base/error.h"
+#include "base/str.h"
+#include "shim/plan.h"
+#include "shim/rootfs.h"
+#include "shim/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+static const struct spec_device defaults[] = {
+	{"/dev/null", S_IFCHR, 0666, 1, 3, 0, 0},    {"/dev/zero", S_IFCHR, 0666, 1, 5, 0, 0},
+	{"/dev/full", S_IFCHR, 0666, 1, 7, 0, 0},    {"/dev/random", S_IFCHR, 0666, 1, 8, 0, 0},
+	{"/dev/urandom", S_IFCHR, 0666, 1, 9, 0, 0}, {"/dev/tty", S_IFCHR, 0666, 5, 0, 0, 0},
+};
+
+static const struct {
+	const char *path, *target;
+	const char *needs; /* made only when the host has this */
+} links[] = {
+	{"/dev/fd", "/proc/self/fd", NULL},          {"/dev/stdin", "/proc/self/fd/0", NULL},
+	{"/dev/stdout", "/proc/self/fd/1", NULL},    {"/dev/stderr", "/proc/self/fd/2", NULL},
+	{"/dev/core", "/proc/kcore", "/proc/kcore"}, {"/dev/ptmx", "pts/ptmx", NULL},
+};
+
+static bool is_node(const struct stat *st, const struct spec_device *device)
+{
+	return (st->st_mode & S_IFMT) == device->type &&
+	       (device->type == S_IFIFO || st->st_rdev == makedev(device->major, device->minor));
+}
+
+/* The host's node, by a descriptor that has been checked to be the device and nothing else. */
+static int clone_node(const struct spec_device *device, struct error *err)
+{
+	cleanup_close int tree = tree_clone(AT_FDCWD, device->path, false, err);
+	struct stat st;
+
+	if (tree < 0)
+		return -1;
+	if (fstat(tree, &st) < 0)
+		return error_errno(err, errno, "stat");
+	if (!is_node(&st, device))
+		return error_set(err, ENXIO, "`%s` of the host is not device %u:%u", device->path,
+		                 device->major, device->minor);
+	return take_fd(tree);
+}
+
+int devices_null_tree(struct error *err)
+{
+	return clone_node(&defaults[0], err);
+}
+
+static int bind_node(const struct spec_device *device, int root, struct error *err)
+{
+	cleanup_close int tree = clone_node(device, err);
+	cleanup_close int target = -1;
+
+	if (tree < 0)
+		return -1;
+	target = rootfs_make_file(root, device->path, err);
+	return target < 0 ? -1 : tree_attach(tree, target, err);
+}
+
+static int make_node(const struct spec_device *device, int dir, const char *name, struct error *err)
+{
+	dev_t number = makedev(device->major, device->minor);
+
+	if (mknodat(dir, name, device->type | device->mode, number) < 0)
+		return error_errno(err, errno, "make node `%s`", device->path);
+	if (fchownat(dir, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_errno(err, errno, "chown `%s`", device->path);
+	return 0;
+}
+
+static int add_device(const struct plan *plan, const struct spec_device *device, int root,
+                      struct error *err)
+{
+	cleanup(error_release) struct error why = ERROR_INIT;
+	cleanup_close int dir = -1;
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	dir = rootfs_make_parent(root, device->path, name, err);
+	if (dir < 0)
+		return -1;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (is_node(&st, device))
+			return 0;
+		return bind_node(device, root, err);
+	}
+	/* A user namespace may make fifos, but no devices. */
+	if (!plan->has_new_userns || device->type == S_IFIFO) {
+		if (make_node(device, dir, name, &why) == 0)
+			return 0;
+		if (why.code != EPERM || device->type == S_IFIFO)
+			return error_move(err, &why);
+	}
+	return bind_node(device, root, err);
+}
+
+static int add_link(const char *path, const char *target, int root, struct error *err)
+{
+	char name[NAME_MAX + 1];
+	cleanup_close int dir = rootfs_make_parent(root, path, name, err);
+	struct stat st;
+
+	if (dir < 0)
+		return -1;
+	/* An image's own node or link of that name is its business, but ptmx must be ours. */
+	if (str_eq(name, "ptmx") && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISCHR(st.st_mode) && unlinkat(dir, name, 0) < 0)
+		return error_errno(err, errno, "remove `%s`", path);
+	if (symlinkat(target, dir, name) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "make symlink `%s`", path);
+	return 0;
+}
+
+/* A /dev that is the host's, or another's, is left alone. */
+static bool is_dev_foreign(const struct plan *plan)
+{
+	array_foreach(mount, &plan->spec->mounts)
+		if (mount->options.bind &&
+		    (str_eq(mount->destination, "/dev") || str_eq(mount->destination, "/dev/")))
+			return true;
+	return false;
+}
+
+static bool is_configured(const struct spec *spec, const char *path)
+{
+	array_foreach(device, &spec->devices)
+		if (str_eq(device->path, path))
+			return true;
+	return false;
+}
+
+int devices_make(const struct plan *plan, int root, struct error *err)
+{
+	const struct spec *spec = plan->spec;
+
+	if (is_dev_foreign(plan))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
+		if (!is_configured(spec, defaults[i].path) &&
+		    add_device(plan, &defaults[i], root, err) < 0)
+			return error_wrap(err, "device `%s`", defaults[i].path);
+	array_foreach(device, &spec->devices)
+		if (add_device(plan, device, root, err) < 0)
+			return error_wrap(err, "linux.devices: `%s`", device->path);
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		if (links[i].needs && access(links[i].needs, F_OK) < 0)
+			continue;
+		if (add_link(links[i].path, links[i].target, root, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int devices_console(int root, int terminal, struct error *err)
+{
+	cleanup_close int tree = tree_clone(terminal, "", false, err);
+	cleanup_close int target = -1;
+
+	if (tree < 0)
+		return -1;
+	target = rootfs_make_file(root, "/dev/console", err);
+	if (target < 0 || tree_attach(tree, target, err) < 0)
+		return error_wrap(err, "/dev/console");
+	return 0;
+}

@@ -1,0 +1,24 @@
+/*
+ * idmap - writes the id maps of a new user namespace.
+ *
+ * Directly where the kernel allows it (root, or the caller's own id alone),
+ * else by newuidmap(1) and newgidmap(1), both at once.  setgroups(2) is denied
+ * wherever the group map was not granted by a privileged program.
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct error;
+struct spec;
+struct spec_extents;
+
+/* `pid` is in its new namespace and waits. */
+int idmap_write(const struct spec *spec, pid_t pid, struct error *err);
+/* Will the process inside be able to call setgroups(2)? */
+bool idmap_can_set_groups(const struct spec *spec);
+bool idmap_has(const struct spec_extents *map, uint32_t inside);

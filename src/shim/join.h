@@ -1,0 +1,28 @@
+/*
+ * join - starts a process inside a container that runs (`exec`).
+ *
+ * As in namespaces.h a process in between enters the container, by the pidfd of
+ * its process, and makes the new one as our child.  It cannot be traced from
+ * inside before it runs the program of the container.
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+#include <sys/types.h>
+
+struct error;
+struct cgroup;
+struct plan_exec;
+
+struct join_request {
+	pid_t target; /* the container's process */
+	int pidfd;    /* of it */
+	int proc;     /* /proc of the host */
+	int console_socket;
+	struct plan_exec *exec;
+	const struct cgroup *cgroup;
+};
+
+/* The pid of the process, which runs; *ret_terminal is the terminal to relay or -1. */
+pid_t join_start(const struct join_request *request, int *ret_terminal, struct error *err);

@@ -1,0 +1,167 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "shim/command.h"
+#include "shim/exec.h"
+#include "shim/spec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+
+#define EXIT_USAGE 2
+
+/* Keep alphabetized. */
+static const struct command commands[] = {
+	{"create", "ID", "make a container that waits for its start", 1, 1, cmd_create},
+	{"delete", "ID", "remove a container that is stopped", 1, 1, cmd_delete},
+	{"exec", "ID COMMAND [ARGUMENT...]", "run another program in a container", 1, INT_MAX,
+         cmd_exec},
+	{"features", "", "say what this runtime can do, as JSON", 0, 0, cmd_features},
+	{"kill", "ID [SIGNAL]", "send a signal to a container (TERM)", 1, 2, cmd_kill},
+	{"list", "", "list the containers", 0, 0, cmd_list},
+	{"pause", "ID", "freeze the processes of a container", 1, 1, cmd_pause},
+	{"ps", "ID", "list the processes of a container", 1, 1, cmd_ps},
+	{"resume", "ID", "go on after pause", 1, 1, cmd_resume},
+	{"run", "ID", "make and start a container, and wait for its end", 1, 1, cmd_run},
+	{"spec", "", "write an example config.json", 0, 0, cmd_spec},
+	{"start", "ID", "start a container made by create", 1, 1, cmd_start},
+	{"state", "ID", "print the state of a container, as JSON", 1, 1, cmd_state},
+	{"update", "ID", "change the limits of a container", 1, 1, cmd_update},
+};
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: locald-shim [--root DIR] [--log FILE] [--log-format text|json] "
+	             "[--debug] COMMAND ...\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+}
+
+/* As crun and runc write it, for those who start us: {"msg","level","time"}. */
+static void write_log(const struct shim *shim, const struct error *err)
+{
+	cleanup(error_release) struct error failed = ERROR_INIT;
+	cleanup_close int fd = open(shim->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	cleanup_free char *line = NULL;
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format_utc(clock_real_ns(), now);
+	if (shim->is_log_json) {
+		cleanup_json json_t *json = json_object();
+		cleanup_free char *text = NULL;
+
+		json_set_str(json, "msg", err->text);
+		json_set_str(json, "level", "error");
+		json_set_str(json, "time", now);
+		text = json_text(json);
+		line = xasprintf("%s\n", text);
+	} else {
+		line = xasprintf("%s: %s\n", now, err->text);
+	}
+	if (fd < 0 || fd_write_all(fd, line, strlen(line), &failed) < 0)
+		fprintf(stderr, "locald-shim: --log %s: cannot write\n", shim->log);
+}
+
+static int report(const struct shim *shim, const struct error *err)
+{
+	if (shim->log)
+		write_log(shim, err);
+	fprintf(stderr, "locald-shim: %s\n", err->text);
+	if (err->hint)
+		fprintf(stderr, "locald-shim: hint: %s\n", err->hint);
+	switch (err->code) {
+	case EXEC_NOT_FOUND:
+		return 127;
+	case EXEC_NOT_EXECUTABLE:
+		return 126;
+	case ERR_USAGE:
+		return EXIT_USAGE;
+	default:
+		return EXIT_FAILURE;
+	}
+}
+
+/* Returns where the command is in argv. */
+static int parse_global(struct shim *shim, int argc, char **argv, struct error *err)
+{
+	const char *format = "text", *manager = "cgroupfs";
+	const struct option_row rows[] = {
+		{"root", 0, OPTION_TEXT, &shim->root, "where states are kept"},
+		{"log", 0, OPTION_TEXT, &shim->log, "append errors to a file"},
+		{"log-format", 0, OPTION_TEXT, &format, "text or json"},
+		{"debug", 0, OPTION_FLAG, &shim->is_debug, "more output"},
+		{"cgroup-manager", 0, OPTION_TEXT, &manager, "cgroupfs"},
+		{"systemd-cgroup", 0, OPTION_REFUSED, NULL,
+	         "use paths in cgroupfs (podman: --cgroup-manager=cgroupfs)"},
+		{"rootless", 0, OPTION_REFUSED, NULL, "leave it away: it is found out"},
+	};
+	int at = 1;
+
+	for (; at < argc && argv[at][0] == '-'; at++) {
+		if (str_eq(argv[at], "--help") || str_eq(argv[at], "-h") ||
+		    str_eq(argv[at], "--version") || str_eq(argv[at], "-v"))
+			break;
+		if (options_take(rows, ARRAY_LEN(rows), argc, argv, &at, err) < 0)
+			return -1;
+	}
+	if (!str_eq(format, "text") && !str_eq(format, "json"))
+		return error_set(err, ERR_USAGE, "--log-format must be text or json, not `%s`",
+		                 format);
+	if (!str_eq(manager, "cgroupfs"))
+		return error_set(err, ERR_UNSUPPORTED, "--cgroup-manager %s is not supported yet",
+		                 manager);
+	shim->is_log_json = str_eq(format, "json");
+	return at;
+}
+
+static int run_command(const struct shim *shim, int argc, char **argv, struct error *err)
+{
+	const char *name = argc > 0 ? argv[0] : "--help";
+	const char *names[ARRAY_LEN(commands)];
+	const char *nearest;
+
+	if (str_eq(name, "--version") || str_eq(name, "-v")) {
+		printf("locald-shim version " LOCALD_VERSION "\nspec: " SPEC_VERSION "\n");
+		return 0;
+	}
+	if (str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
+		print_usage(argc > 0 ? stdout : stderr);
+		return argc > 0 ? 0 : EXIT_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (str_eq(commands[i].name, name))
+			return commands[i].run(shim, &commands[i], argc - 1, argv + 1, err);
+		names[i] = commands[i].name;
+	}
+	nearest = str_nearest(name, names, ARRAY_LEN(names));
+	error_set(err, ERR_USAGE, "unknown command `%s`", name);
+	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+}
+
+/* Descriptors 0-2 must be open, or files opened later would take their place. */
+static void open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct shim shim = {0};
+	int at, status;
+
+	open_stdio();
+	at = parse_global(&shim, argc, argv, &err);
+	status = at < 0 ? -1 : run_command(&shim, argc - at, argv + at, &err);
+	if (status == OPTIONS_HELPED)
+		return 0;
+	return status < 0 ? report(&shim, &err) : status;
+}

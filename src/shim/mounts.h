@@ -1,0 +1,38 @@
+/*
+ * mounts - the container's file systems, from its root to its masked paths.
+ *
+ * Steps of the child, in this order.  mounts_open_sources() comes before the
+ * process takes the ids of its user namespace: it still is the caller then, so
+ * directories below a 0700 home open, and the descriptors it gets lie in the
+ * new mount namespace, which overlayfs insists on.  All later steps work on
+ * descriptors.
+ */
+#pragma once
+
+#include "base/attrs.h"
+
+struct error;
+struct plan;
+struct spec_mount;
+
+int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *err);
+/* The root file system as an attached mount of its own. */
+int mounts_make_root(const struct plan *plan, int rootfs, struct error *err);
+/* config.mounts, in order; read-only attributes wait for mounts_finish(). */
+int mounts_apply(const struct plan *plan, int root, struct error *err);
+/* Masked and read-only paths, and what must become read-only at last. */
+int mounts_finish(const struct plan *plan, int root, struct error *err);
+/* Makes root the root of the process and drops all of the host. */
+int mounts_enter_root(const struct plan *plan, int root, struct error *err);
+
+/* devices.c: nodes and links in /dev; devices_console() binds a terminal to /dev/console. */
+int devices_make(const struct plan *plan, int root, struct error *err);
+int devices_console(int root, int terminal, struct error *err);
+/* A detached clone of the host's /dev/null, checked to be it. */
+int devices_null_tree(struct error *err);
+
+/* copy_up.c: copies the content of a directory into a new mount (tmpcopyup). */
+int mount_copy_up(int from, int tree, struct error *err);
+/* cgroup_mount.c: a mount of type cgroup, never writable in v1. */
+int cgroup_mount(const struct plan *plan, const struct spec_mount *mount, int root,
+                 struct error *err);

@@ -1,0 +1,14 @@
+/*
+ * seal - keeps a container from overwriting this program (CVE-2019-5736).
+ *
+ * A container can reach the program through /proc/PID/exe.  Where the ids that
+ * exist inside could write to the file, the shim runs from a sealed copy in
+ * memory instead; where they cannot, nothing is done.
+ */
+#pragma once
+
+struct error;
+struct spec;
+
+/* Executes the program again when it must, else returns 0.  Before any side effect. */
+int seal_self(const struct spec *spec, struct error *err);

@@ -1,0 +1,340 @@
+#include "base/error.h"
+#include "shim/node.h"
+#include "shim/spec.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define ENV_MAX   65536
+#define UMASK_DEF 022
+
+static int parse_console_size(struct spec_process *process, const struct node *node,
+                              struct error *err)
+{
+	struct node size;
+	int64_t rows = 0, cols = 0;
+
+	if (node_object(node, "consoleSize", &size, err) < 0)
+		return -1;
+	if (node_exists(&size) && (node_int(&size, "height", 0, UINT16_MAX, &rows, err) < 0 ||
+	                           node_int(&size, "width", 0, UINT16_MAX, &cols, err) < 0))
+		return -1;
+	process->rows = (uint16_t)rows;
+	process->cols = (uint16_t)cols;
+	return 0;
+}
+
+static int parse_user(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node user, groups;
+	int64_t mask = UMASK_DEF;
+
+	if (node_object(node, "user", &user, err) < 0)
+		return -1;
+	if (node_u32(&user, "uid", &process->uid, err) < 0 ||
+	    node_u32(&user, "gid", &process->gid, err) < 0 ||
+	    node_int(&user, "umask", 0, 0777, &mask, err) < 0 ||
+	    node_array(&user, "additionalGids", &groups, err) < 0)
+		return -1;
+	if (process->uid == UINT32_MAX || process->gid == UINT32_MAX)
+		return node_error(&user, err, "%u is not an id", UINT32_MAX);
+	process->umask = (uint32_t)mask;
+	for (size_t i = 0; i < node_len(&groups); i++) {
+		struct node item = node_item(&groups, i);
+		int64_t gid;
+
+		if (node_as_int(&item, 0, UINT32_MAX - 1, &gid, err) < 0)
+			return -1;
+		*array_add(&process->groups) = (gid_t)gid;
+	}
+	return 0;
+}
+
+static int parse_args(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node args = node_child(node, "args");
+	struct node env = node_child(node, "env");
+
+	if (node_strv(node, "args", &process->args, err) < 0 ||
+	    node_strv(node, "env", &process->env, err) < 0)
+		return -1;
+	if (process->args.len == 0)
+		return node_error(&args, err, "must have at least one element");
+	if (process->env.len > ENV_MAX)
+		return node_error(&env, err, "has more than %d elements", ENV_MAX);
+	for (size_t i = 0; i < process->env.len; i++) {
+		struct node item = node_item(&env, i);
+		const char *equals = strchr(process->env.items[i], '=');
+
+		if (!equals || equals == process->env.items[i])
+			return node_error(&item, err, "must be NAME=value");
+	}
+	return 0;
+}
+
+static int parse_cwd(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node cwd = node_child(node, "cwd");
+
+	if (node_as_str(&cwd, &process->cwd, err) < 0)
+		return -1;
+	if (process->cwd[0] != '/')
+		return node_error(&cwd, err, "must be an absolute path, not \"%s\"", process->cwd);
+	if (strlen(process->cwd) >= PATH_MAX)
+		return node_error(&cwd, err, "is longer than %d bytes", PATH_MAX - 1);
+	return 0;
+}
+
+int spec_cap_add(uint64_t *set, const char *name, struct error *err)
+{
+	cap_value_t cap;
+
+	if (cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63)
+		return error_set(err, ERR_CONFIG, "\"%s\" is not a capability", name);
+	*set |= UINT64_C(1) << cap;
+	return 0;
+}
+
+static int parse_cap_set(const struct node *caps, const char *key, uint64_t *set, struct error *err)
+{
+	struct node array;
+
+	if (node_array(caps, key, &array, err) < 0)
+		return -1;
+	for (size_t i = 0; i < node_len(&array); i++) {
+		cleanup(error_release) struct error why = ERROR_INIT;
+		struct node item = node_item(&array, i);
+		const char *name = NULL;
+
+		if (node_as_str(&item, &name, err) < 0)
+			return -1;
+		if (spec_cap_add(set, name, &why) < 0)
+			return node_error(&item, err, "%s", why.text);
+	}
+	return 0;
+}
+
+static int parse_caps(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct spec_caps *caps = &process->caps;
+	struct node object;
+
+	if (node_object(node, "capabilities", &object, err) < 0 ||
+	    parse_cap_set(&object, "bounding", &caps->bounding, err) < 0 ||
+	    parse_cap_set(&object, "effective", &caps->effective, err) < 0 ||
+	    parse_cap_set(&object, "inheritable", &caps->inheritable, err) < 0 ||
+	    parse_cap_set(&object, "permitted", &caps->permitted, err) < 0 ||
+	    parse_cap_set(&object, "ambient", &caps->ambient, err) < 0)
+		return -1;
+	if (caps->effective & ~caps->permitted)
+		return node_error(&object, err, "effective has more than permitted");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int resource;
+} rlimit_names[] = {
+	{"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},
+	{"RLIMIT_CPU", RLIMIT_CPU},         {"RLIMIT_DATA", RLIMIT_DATA},
+	{"RLIMIT_FSIZE", RLIMIT_FSIZE},     {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+	{"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+	{"RLIMIT_NICE", RLIMIT_NICE},       {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+	{"RLIMIT_NPROC", RLIMIT_NPROC},     {"RLIMIT_RSS", RLIMIT_RSS},
+	{"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+	{"RLIMIT_STACK", RLIMIT_STACK},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+};
+
+static int parse_rlimit(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct spec_rlimit limit = {.resource = -1};
+
+	if (node_need_object(node, err) < 0 || node_need(node, "soft", err) < 0 ||
+	    node_need(node, "hard", err) < 0 || node_need_str(node, "type", &limit.name, err) < 0 ||
+	    node_u64(node, "soft", &limit.soft, err) < 0 ||
+	    node_u64(node, "hard", &limit.hard, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(rlimit_names); i++)
+		if (str_eq(limit.name, rlimit_names[i].name))
+			limit.resource = rlimit_names[i].resource;
+	if (limit.resource < 0)
+		return node_error(node, err, "\"%s\" is not a limit", limit.name);
+	if (limit.soft > limit.hard)
+		return node_error(node, err, "soft is above hard");
+	array_foreach(other, &process->rlimits)
+		if (other->resource == limit.resource)
+			return node_error(node, err, "%s is there twice", limit.name);
+	*array_add(&process->rlimits) = limit;
+	return 0;
+}
+
+static int parse_rlimits(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node rlimits;
+
+	if (node_array(node, "rlimits", &rlimits, err) < 0)
+		return -1;
+	for (size_t i = 0; i < node_len(&rlimits); i++) {
+		struct node item = node_item(&rlimits, i);
+
+		if (parse_rlimit(process, &item, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int parse_oom_score(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node oom = node_child(node, "oomScoreAdj");
+	int64_t value = 0;
+
+	if (!node_exists(&oom))
+		return 0;
+	if (node_as_int(&oom, -1000, 1000, &value, err) < 0)
+		return -1;
+	process->has_oom_score_adj = true;
+	process->oom_score_adj = (int)value;
+	return 0;
+}
+
+/* One of a list of words as its index; *ret is kept when the key is missing. */
+static int parse_word(const struct node *object, const char *key, const char *const words[],
+                      size_t count, size_t *ret, struct error *err)
+{
+	struct node node = node_child(object, key);
+	const char *text = NULL;
+
+	if (!node_exists(&node))
+		return 0;
+	if (node_as_str(&node, &text, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (words[i] && str_eq(words[i], text)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return node_error(&node, err, "\"%s\" is not known", text);
+}
+
+#define IOPRIO_CLASS_SHIFT 13
+
+static int parse_io_priority(struct spec_process *process, const struct node *node,
+                             struct error *err)
+{
+	static const char *const classes[] = {NULL, "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE",
+	                                      "IOPRIO_CLASS_IDLE"};
+	struct node io;
+	size_t class = 2;
+	int64_t priority = 0;
+
+	if (node_object(node, "ioPriority", &io, err) < 0)
+		return -1;
+	if (!node_exists(&io))
+		return 0;
+	if (parse_word(&io, "class", classes, ARRAY_LEN(classes), &class, err) < 0 ||
+	    node_int(&io, "priority", 0, 7, &priority, err) < 0)
+		return -1;
+	process->has_io_priority = true;
+	process->io_priority = (int)(class << IOPRIO_CLASS_SHIFT | (size_t)priority);
+	return 0;
+}
+
+static int parse_scheduler_flags(struct spec_process *process, const struct node *node,
+                                 struct error *err)
+{
+	static const char *const flags[] = {
+		"SCHED_FLAG_RESET_ON_FORK",  "SCHED_FLAG_RECLAIM",     "SCHED_FLAG_DL_OVERRUN",
+		"SCHED_FLAG_KEEP_POLICY",    "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN",
+		"SCHED_FLAG_UTIL_CLAMP_MAX",
+	};
+	cleanup(strv_release) struct strv words = STRV_INIT;
+
+	if (node_strv(node, "flags", &words, err) < 0)
+		return -1;
+	for (size_t i = 0; i < words.len; i++) {
+		size_t bit = 0;
+
+		while (bit < ARRAY_LEN(flags) && !str_eq(flags[bit], words.items[i]))
+			bit++;
+		if (bit == ARRAY_LEN(flags))
+			return node_error(node, err, "\"%s\" is not a flag", words.items[i]);
+		process->scheduler.flags |= UINT64_C(1) << bit;
+	}
+	return 0;
+}
+
+static int parse_scheduler(struct spec_process *process, const struct node *node, struct error *err)
+{
+	static const char *const policies[] = {"SCHED_OTHER",   "SCHED_FIFO", "SCHED_RR",
+	                                       "SCHED_BATCH",   "SCHED_ISO",  "SCHED_IDLE",
+	                                       "SCHED_DEADLINE"};
+	struct spec_scheduler *scheduler = &process->scheduler;
+	struct node object;
+	size_t policy = SCHED_OTHER;
+	int64_t nice_value = 0, priority = 0;
+
+	if (node_object(node, "scheduler", &object, err) < 0)
+		return -1;
+	if (!node_exists(&object))
+		return 0;
+	if (node_need(&object, "policy", err) < 0 ||
+	    parse_word(&object, "policy", policies, ARRAY_LEN(policies), &policy, err) < 0 ||
+	    node_int(&object, "nice", -20, 19, &nice_value, err) < 0 ||
+	    node_int(&object, "priority", 0, 99, &priority, err) < 0 ||
+	    parse_scheduler_flags(process, &object, err) < 0 ||
+	    node_u64(&object, "runtime", &scheduler->runtime, err) < 0 ||
+	    node_u64(&object, "deadline", &scheduler->deadline, err) < 0 ||
+	    node_u64(&object, "period", &scheduler->period, err) < 0)
+		return -1;
+	scheduler->policy = (uint32_t)policy;
+	scheduler->nice = (int32_t)nice_value;
+	scheduler->priority = (uint32_t)priority;
+	process->has_scheduler = true;
+	return 0;
+}
+
+static int refuse_labels(struct spec_process *process, const struct node *node, struct error *err)
+{
+	struct node apparmor = node_child(node, "apparmorProfile");
+	struct node selinux = node_child(node, "selinuxLabel");
+	struct node affinity = node_child(node, "execCPUAffinity");
+
+	if (node_str(node, "apparmorProfile", &process->apparmor, err) < 0 ||
+	    node_str(node, "selinuxLabel", &process->selinux_label, err) < 0)
+		return -1;
+	if (!str_empty(process->apparmor))
+		return node_unsupported(&apparmor, "an AppArmor profile", err);
+	if (!str_empty(process->selinux_label))
+		return node_unsupported(&selinux, "an SELinux label", err);
+	if (node_exists(&affinity))
+		return node_unsupported(&affinity, "a CPU affinity", err);
+	return 0;
+}
+
+int spec_process_parse(struct spec_process *process, const struct node *node, struct error *err)
+{
+	process->is_set = true;
+	if (node_need_object(node, err) < 0 ||
+	    node_bool(node, "terminal", &process->terminal, err) < 0 ||
+	    parse_console_size(process, node, err) < 0 || parse_user(process, node, err) < 0 ||
+	    parse_args(process, node, err) < 0 || parse_cwd(process, node, err) < 0 ||
+	    parse_caps(process, node, err) < 0 || parse_rlimits(process, node, err) < 0 ||
+	    node_bool(node, "noNewPrivileges", &process->no_new_privileges, err) < 0 ||
+	    parse_oom_score(process, node, err) < 0 || parse_io_priority(process, node, err) < 0 ||
+	    parse_scheduler(process, node, err) < 0 || refuse_labels(process, node, err) < 0)
+		return -1;
+	return 0;
+}
+
+void spec_process_release(struct spec_process *process)
+{
+	array_release(&process->groups);
+	array_release(&process->rlimits);
+	strv_release(&process->args);
+	strv_release(&process->env);
+	*process = (struct spec_process){0};
+}

@@ -1,0 +1,73 @@
+/*
+ * state - what is known of a container between two runs of the shim.
+ *
+ * ROOT/ID/ holds `state.json`, `config.json` (as it was when the container was
+ * made) and, until it is started, the socket `start`.  ROOT and ROOT/ID are
+ * 0700 and must be ours: another user's container cannot be named.  state.json
+ * is replaced whole.  Nothing is synced to disk: it describes processes.
+ *
+ * A process is (pid, start time), so a pid that was used again is not mistaken
+ * for the container.
+ */
+#pragma once
+
+#include "base/attrs.h"
+#include "shim/cgroup.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct error;
+struct spec;
+struct strv;
+
+#define STATE_ID_MAX 255
+
+enum container_status { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED, CONTAINER_STOPPED };
+
+struct state {
+	int dir;  /* ROOT/ID */
+	int root; /* ROOT */
+	char *id, *bundle, *rootfs, *created;
+	pid_t pid;
+	uint64_t start_ticks;
+	bool has_foreground; /* made by `run`, which also removes it */
+	pid_t foreground_pid;
+	uint64_t foreground_ticks;
+	json_t *annotations;
+	struct cgroup cgroup;
+};
+
+/* --root, or the default: /run/locald-shim for root, $XDG_RUNTIME_DIR/locald-shim for others. */
+int state_open_root(const char *root, struct error *err);
+int state_check_id(const char *id, struct error *err);
+
+/* Makes ROOT/ID; EEXIST when it is taken by a container that is not a leftover. */
+int state_new(struct state *state, int root, const char *id, struct error *err);
+/* ENOENT when there is no such container. */
+int state_load(struct state *state, int root, const char *id, struct error *err);
+int state_save(const struct state *state, struct error *err);
+/* Removes ROOT/ID; idempotent. */
+int state_remove(struct state *state, struct error *err);
+void state_release(struct state *state);
+/* The ids under ROOT, sorted. */
+int state_list(int root, struct strv *ids, struct error *err);
+
+enum container_status state_status(const struct state *state);
+const char *container_status_name(enum container_status status);
+/* The document of the specification; pid 0 is left out. */
+char *state_document(const struct state *state, const char *status) must_check;
+
+/* A pidfd of the container's process; ESRCH when it is gone. */
+int state_open_process(const struct state *state, struct error *err);
+/* Keeps config.json with the state; and reads it back. */
+int state_keep_config(const struct state *state, const char *bundle, struct error *err);
+int state_load_config(const struct state *state, struct spec *spec, struct error *err);
+
+/* The socket that `start` connects to. */
+int state_listen_start(const struct state *state, struct error *err);
+int state_connect_start(const struct state *state, struct error *err);
+bool state_is_waiting(const struct state *state);
+void state_remove_start(const struct state *state);
