@@ -301,17 +301,9 @@ static int watch_signals(struct daemon *daemon, struct error *err)
 
 static int find_programs(struct daemon *daemon, struct error *err)
 {
-	cleanup(error_release) struct error missing = ERROR_INIT;
-
 	daemon->self = paths_self();
 	daemon->keeper = paths_libexec("locald-keeper", err);
-	if (!daemon->keeper)
-		return -1;
-	/* Only container mode needs these: their absence is told when one is wanted. */
-	daemon->shim = paths_libexec("locald-shim", &missing);
-	daemon->lifecycle = paths_libexec("locald-lifecycle", &missing);
-	daemon->launcher = paths_libexec("locald-launcher", &missing);
-	return 0;
+	return daemon->keeper ? 0 : -1;
 }
 
 static int open_state(struct daemon *daemon, struct error *err)
@@ -390,7 +382,4 @@ void daemon_release(struct daemon *daemon)
 	loop_source_free(daemon->route_timer);
 	free(daemon->self);
 	free(daemon->keeper);
-	free(daemon->shim);
-	free(daemon->lifecycle);
-	free(daemon->launcher);
 }

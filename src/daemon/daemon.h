@@ -30,7 +30,7 @@ struct daemon {
 	struct loop *loop;
 	int running_lock; /* held for life */
 	struct paths paths;
-	char *self, *keeper, *shim, *lifecycle, *launcher; /* programs */
+	char *self, *keeper; /* programs; those of container mode are found when they are wanted */
 	int64_t started_real_ns;
 	struct state_db *db;
 	struct world_loop world_loop;

@@ -8,8 +8,6 @@
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
 
-#include <errno.h>
-
 struct image_task {
 	char *service;
 	struct job_child *job;
@@ -95,6 +93,7 @@ static int set_build(struct daemon *daemon, const struct compose_request *reques
 	const struct build_config *build = &service->build;
 	cleanup_free char *cache =
 		paths_build_cache(&daemon->paths, request->project_id, service->name);
+	cleanup_free char *shim = paths_libexec("locald-shim", err);
 	json_t *env = json_object();
 
 	json_object_set_new(params, "env", env);
@@ -103,10 +102,10 @@ static int set_build(struct daemon *daemon, const struct compose_request *reques
 		return error_hint(err, "name one: build = { builder = \"NAME\" }; "
 		                       "`locald builder list` shows what there is");
 	}
-	if (!daemon->shim)
-		return error_set(err, ENOENT, "locald-shim is not installed");
+	if (!shim)
+		return -1;
 	json_set_str(params, "cache", cache);
-	json_set_str(params, "shim", daemon->shim);
+	json_set_str(params, "shim", shim);
 	json_set_str(params, "builder", build->builder);
 	json_set_str(params, "source", service->workdir);
 	json_set_bool(params, "no_cache", !build->cache);

@@ -45,16 +45,25 @@ static const struct job_events job_callbacks = {.on_line = on_line, .on_result =
 static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
 
 /* Where things are is the daemon's to say, never the client's. */
-static json_t *params_of(const struct daemon *daemon, const json_t *given)
+static json_t *params_of(const struct daemon *daemon, const json_t *given, struct error *err)
 {
+	static const char *const programs[] = {"lifecycle", "launcher"};
 	cleanup_free char *store = paths_image_store(&daemon->paths);
 	cleanup_free char *containers = xasprintf("%s/containers", daemon->paths.state);
 	json_t *params = json_is_object(given) ? json_copy((json_t *)given) : json_object();
 
 	json_set_str(params, "store", store);
 	json_set_str(params, "containers", containers);
-	json_set_str(params, "lifecycle", daemon->lifecycle);
-	json_set_str(params, "launcher", daemon->launcher);
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		cleanup_free char *name = xasprintf("locald-%s", programs[i]);
+		cleanup_free char *path = paths_libexec(name, err);
+
+		if (!path) {
+			json_decref(params);
+			return NULL;
+		}
+		json_set_str(params, programs[i], path);
+	}
 	return params;
 }
 
@@ -69,13 +78,14 @@ static bool is_known(const char *kind)
 static void start(struct daemon *daemon, struct http_exchange *x, const char *kind,
                   const json_t *given)
 {
-	cleanup_json json_t *params = params_of(daemon, given);
 	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *params = params_of(daemon, given, &err);
 	struct api_job *job = xcalloc(1, sizeof(*job));
 
 	job->x = x;
-	job->child = job_child_start(daemon->loop, daemon->self, kind, params, &job_callbacks, job,
-	                             &err);
+	if (params)
+		job->child = job_child_start(daemon->loop, daemon->self, kind, params,
+		                             &job_callbacks, job, &err);
 	if (!job->child) {
 		free(job);
 		reply_error(x, &err, NULL);

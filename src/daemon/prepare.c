@@ -6,8 +6,6 @@
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
 
-#include <errno.h>
-
 struct preparation {
 	struct daemon *daemon;
 	uint64_t token;
@@ -38,12 +36,15 @@ static void runtime_env(struct strv *env)
 		strv_add(env, *entry);
 }
 
-static void tell_prepared(struct preparation *preparation, const char *bundle)
+static int tell_prepared(struct preparation *preparation, const char *bundle, struct error *err)
 {
 	struct daemon *daemon = preparation->daemon;
 	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
+	cleanup_free char *shim = paths_libexec("locald-shim", err);
 
-	strv_add(&argv, daemon->shim);
+	if (!shim)
+		return -1;
+	strv_add(&argv, shim);
 	strv_add(&argv, "--root");
 	strv_addf(&argv, "%s/containers", daemon->paths.run);
 	strv_add(&argv, "run");
@@ -53,6 +54,7 @@ static void tell_prepared(struct preparation *preparation, const char *bundle)
 	strv_add(&argv, preparation->container);
 	runtime_env(&env);
 	supervisor_prepared(daemon->supervisor, preparation->token, &argv, &env, NULL);
+	return 0;
 }
 
 static void ignore_line(json_t *line, void *data)
@@ -68,12 +70,12 @@ static void on_result(json_t *result, void *data)
 	const char *bundle = json_get_str(result, "bundle", NULL);
 
 	preparation->job = NULL;
-	if (json_get_bool(result, "ok", false) && bundle) {
-		tell_prepared(preparation, bundle);
-	} else {
+	if (!json_get_bool(result, "ok", false) || !bundle)
 		api_error_from_json(json_object_get(result, "error"), &err);
+	else
+		tell_prepared(preparation, bundle, &err);
+	if (err.code)
 		supervisor_prepared(daemon->supervisor, preparation->token, NULL, NULL, &err);
-	}
 	forget(preparation);
 }
 
@@ -90,10 +92,6 @@ static int begin(struct preparation *preparation, const char *project, const cha
 
 	if (i < 0 || !known->extras.items[i].bundle)
 		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
-	if (!daemon->shim) {
-		error_set(err, ENOENT, "locald-shim is not installed");
-		return error_hint(err, "it belongs in ../libexec/locald beside locald");
-	}
 	params = json_copy(known->extras.items[i].bundle);
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", preparation->dir);
