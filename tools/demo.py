@@ -79,8 +79,7 @@ class Locald:
         )
         if answer.returncode != 0:
             raise Failed("`locald status` failed")
-        projects = json.loads(answer.stdout)["projects"]
-        return {service["name"]: service for service in projects[0]["services"]}
+        return {service["name"]: service for service in json.loads(answer.stdout)["services"]}
 
 
 def ask(url, path):
@@ -140,7 +139,7 @@ def stop_former_run(locald):
     """The demo replaces node_modules, which a server of the last demo would not like."""
     try:
         is_running = any(s.get("pid") for s in locald.services().values())
-    except (Failed, IndexError):
+    except Failed:
         return
     if is_running:
         print("stopping what the last demo left running")

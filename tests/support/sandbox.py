@@ -76,10 +76,8 @@ class Project:
         return self.run("up", "--json", *arguments, **options).result
 
     def status(self):
-        """This project, as status has it."""
-        projects = self.run("status", "--json").json["projects"]
-        assert len(projects) == 1, projects
-        return projects[0]
+        """What status says about this project."""
+        return self.run("status", "--json").json
 
     def services(self):
         return {service["name"]: service for service in self.status()["services"]}

@@ -74,7 +74,7 @@ def test_a_broken_file_leaves_the_running_services_alone(web):
     web.write("locald.toml", "[services.web]\ncommand = 17.5\n")
     result = web.fail("up", status=2)
     assert "locald.toml:2:" in result.err
-    after = web.sandbox.run("status", "-A", "--json").json["projects"][0]["services"][0]
+    after = web.sandbox.run("status", "-A", "--json").json["services"][0]
     assert (after["pid"], after["run"]) == (before["pid"], before["run"])
 
 

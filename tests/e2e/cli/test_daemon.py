@@ -167,7 +167,7 @@ def test_named_sandboxes_do_not_meet(sandbox):
     pids = []
     for name in ("one", "two"):
         status = run(name, "status", "--json").json
-        pids.append(status["projects"][0]["services"][0]["pid"])
+        pids.append(status["services"][0]["pid"])
         assert (sandbox.home / f".local/state/locald/sandbox/{name}").is_dir()
     assert pids[0] != pids[1]
     for name in ("one", "two"):
