@@ -2,6 +2,7 @@
 
 #include "api/api_error.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
@@ -88,10 +89,14 @@ static int begin(struct preparation *preparation, const char *project, const cha
 	const struct project *known = daemon_find_project(daemon, project);
 	int i = known ? project_index(known, service) : -1;
 	cleanup_free char *store = paths_image_store(&daemon->paths);
+	cleanup_free char *parent = NULL;
 	cleanup_json json_t *params = NULL;
 
 	if (i < 0 || !known->extras.items[i].bundle)
 		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
+	parent = path_dir(preparation->dir);
+	if (fs_mkdirs_private(parent, err) < 0)
+		return -1;
 	params = json_copy(known->extras.items[i].bundle);
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", preparation->dir);

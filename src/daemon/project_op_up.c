@@ -327,7 +327,8 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 	}
 	op = project_op_new(daemon, x, "");
 	op->build_only = build_only;
-	op->no_deps = json_get_bool(request, "no_deps", false);
+	/* An image is built without those of the services it depends on. */
+	op->no_deps = build_only || json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
 	if (load(op, request, root, &err) < 0) {
 		reply_error(x, &err, &op->diags);
