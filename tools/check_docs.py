@@ -5,7 +5,8 @@
 * a code block marked `toml` parses; `toml locald` is a whole locald.toml and passes
   `locald config check`, `toml builder` is a builder.toml
 * a `$ locald X` or `make X` line in a `console` block names a command or a target that exists
-* every command of `locald __surface` has a section in docs/cli.md, and every section a command
+* every command of `locald __surface` has a section in docs/cli.md that mentions its options, and
+  every section has a command
 * every key of `locald config schema` is in docs/configuration.md
 """
 
@@ -100,36 +101,87 @@ def make_targets():
     return set(re.findall(r"^([a-z0-9-]+):", text, re.MULTILINE))
 
 
-def check_console(body, commands, targets):
-    for line in body.splitlines():
-        if not line.startswith("$ "):
+class CommandLine:
+    """What `locald __surface` says: commands below commands, each with its options."""
+
+    def __init__(self, surface):
+        self.commands = {}
+        self.shared = self._options(surface)
+        self._add(surface.get("commands", []), "")
+
+    @staticmethod
+    def _options(holder):
+        options = {}
+        for option in holder.get("options", []):
+            options[f"--{option['name']}"] = "value" in option
+            if "letter" in option:
+                options[f"-{option['letter']}"] = "value" in option
+        return options
+
+    def _add(self, commands, before):
+        for command in commands:
+            name = before + command["name"]
+            if command.get("commands"):
+                self._add(command["commands"], name + " ")
+            else:
+                self.commands[name] = self._options(command)
+
+    def problem(self, words):
+        """What is wrong with the words after `locald`, or None."""
+        arguments, name = [], ""
+        words = list(words)
+        while words:
+            word = words.pop(0)
+            if word.startswith("-"):
+                option, has_value, _ = word.partition("=")
+                known = {**self.shared, **self.commands.get(name, {})}
+                if option not in known:
+                    return f"`locald {name}` has no option {option}"
+                if known[option] and not has_value and words:
+                    words.pop(0)
+            else:
+                arguments.append(word)
+                longer = " ".join(arguments)
+                if longer in self.commands:
+                    name = longer
+        return None if name or not arguments else f"`locald {' '.join(arguments)}` is no command"
+
+
+def check_console(body, line, targets):
+    for text in body.splitlines():
+        if not text.startswith("$ "):
             continue
         try:
-            words = shlex.split(line[2:], comments=True)
+            words = shlex.split(text[2:], comments=True)
         except ValueError as error:
-            yield f"`{line}` is no shell command: {error}"
+            yield f"`{text}` is no shell command: {error}"
             continue
         while words and (words[0] == "sudo" or re.match(r"\w+=", words[0])):
             words = words[1:]
         if not words:
             continue
-        arguments = [w for w in words[1:] if not w.startswith("-") and "=" not in w]
-        if words[0] == "make" and arguments and arguments[0] not in targets:
-            yield f"`make {arguments[0]}` is no target of the Makefile"
-        if words[0] == "locald" and commands and arguments and not line.count("-C "):
-            name = " ".join(arguments[:2])
-            if name not in commands and arguments[0] not in commands:
-                yield f"`locald {name}` is no command"
+        goals = [w for w in words[1:] if not w.startswith("-") and "=" not in w]
+        if words[0] == "make" and goals and goals[0] not in targets:
+            yield f"`make {goals[0]}` is no target of the Makefile"
+        if words[0] == "locald" and line:
+            problem = line.problem(words[1:])
+            if problem:
+                yield problem
 
 
-def check_command_pages(commands):
+def check_command_pages(line):
     page = ROOT / "docs/cli.md"
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    described = set(re.findall(r"^#+ locald ([a-z ]+?) *$", text, re.MULTILINE))
-    for name in sorted(commands - described):
+    sections = dict(re.findall(r"^## locald ([a-z ]+?) *\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    for name in sorted(line.commands.keys() - sections.keys()):
         yield f"docs/cli.md: no section `locald {name}`"
-    for name in sorted(described - commands):
+    for name in sorted(sections.keys() - line.commands.keys()):
         yield f"docs/cli.md: the section `locald {name}` describes no command"
+    for name in sorted(line.commands.keys() & sections.keys()):
+        for option in line.commands[name]:
+            # --json is the same for all, and has a paragraph of its own.
+            if option.startswith("--") and option != "--json" and option not in sections[name]:
+                yield f"docs/cli.md: the section `locald {name}` does not mention {option}"
 
 
 def check_keys(program):
@@ -158,13 +210,13 @@ def check_keys(program):
             yield f"docs/configuration.md: the key `{name}` is not described"
 
 
-def check_blocks(text, program, commands, targets):
+def check_blocks(text, program, line, targets):
     for match in FENCE.finditer(text):
         info, body = match.group(1).split(), match.group(2)
         if info[:1] == ["toml"]:
             problems = check_toml(info[1] if len(info) > 1 else "", body, program)
         elif info[:1] == ["console"]:
-            problems = check_console(body, commands, targets)
+            problems = check_console(body, line, targets)
         else:
             continue
         for problem in problems:
@@ -177,14 +229,14 @@ def main():
     args = parser.parse_args()
 
     program = Program(args.build) if args.build else None
-    commands = {c["name"] for c in program.surface()["commands"]} if program else set()
+    line = CommandLine(program.surface()) if program else None
     targets, problems, pages = make_targets(), [], documents()
     for path in pages:
         text = path.read_text(encoding="utf-8")
-        found = [*check_links(path, text), *check_blocks(text, program, commands, targets)]
-        problems += [f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in sorted(found)]
+        found = [*check_links(path, text), *check_blocks(text, program, line, targets)]
+        problems += [f"{path.relative_to(ROOT)}:{at}: {what}" for at, what in sorted(found)]
     if program:
-        problems += [*check_command_pages(commands), *check_keys(program)]
+        problems += [*check_command_pages(line), *check_keys(program)]
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"docs: {len(pages)} pages, {len(problems)} problems")
     return 1 if problems else 0

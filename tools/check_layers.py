@@ -29,7 +29,7 @@ ALLOWED = {
     "cli": LOWER | {"api", "oci", "cnb", "service", "proxy", "daemon"},
     "shim": {"base"},
     "helper": {"base"},
-    "lifecycle": {"base", "config/toml", "oci/tar_writer"},
+    "lifecycle": {"base", "config/toml", "oci/tar_"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
