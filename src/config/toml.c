@@ -77,32 +77,34 @@ static int fail_defined(struct toml_parser *p, const struct toml_key_part *part,
 }
 
 static struct toml_table *add_table(struct toml_table *parent, struct toml_key_part *part,
-                                    enum table_origin origin, uint32_t section)
+                                    enum table_origin origin)
 {
 	struct toml_entry *entry = toml_table_add(parent, part);
 
 	entry->value.type = TOML_TABLE;
 	entry->value.pos = entry->pos;
-	entry->value.table = toml_table_new(origin, section);
+	entry->value.table = toml_table_new(origin);
 	return entry->value.table;
 }
 
-/* One step of a dotted key: the table `part` of `table`, made or opened by it. */
+/*
+ * One step of a dotted key: the table `part` of `table`, made or opened by it.  A
+ * table of dotted keys hangs below the table of its section, which cannot be
+ * passed from elsewhere, so it is always this section's own.
+ */
 static struct toml_table *open_dotted(struct toml_parser *p, struct toml_table *table,
                                       struct toml_key_part *part)
 {
 	struct toml_entry *entry = toml_find_len(table, part->text, part->len);
-	struct toml_parse_state *state;
 
 	if (!entry)
-		return count_value(p) < 0 ? NULL : add_table(table, part, TABLE_DOTTED, p->section);
+		return count_value(p) < 0 ? NULL : add_table(table, part, TABLE_DOTTED);
 	if (entry->value.type == TOML_TABLE) {
-		state = &entry->value.table->state;
-		if (state->origin == TABLE_IMPLICIT) {
+		struct toml_parse_state *state = &entry->value.table->state;
+
+		if (state->origin == TABLE_IMPLICIT)
 			state->origin = TABLE_DOTTED;
-			state->section = p->section;
-		}
-		if (state->origin == TABLE_DOTTED && state->section == p->section)
+		if (state->origin == TABLE_DOTTED)
 			return entry->value.table;
 	}
 	fail_defined(p, part, entry);
@@ -199,20 +201,14 @@ static int read_array(struct toml_parser *p, int depth, struct toml_value *ret)
 
 static int read_inline_table(struct toml_parser *p, int depth, struct toml_value *ret)
 {
-	struct toml_value value = {.type = TOML_TABLE};
-	uint32_t outer = p->section;
-	int rc;
+	struct toml_value value = {.type = TOML_TABLE, .table = toml_table_new(TABLE_INLINE)};
 
-	/* Its dotted keys are open for each other, and for nobody else. */
-	p->section = ++p->sections;
-	value.table = toml_table_new(TABLE_INLINE, 0);
-	rc = read_inline_pairs(p, depth, value.table);
-	p->section = outer;
-	if (rc < 0)
+	if (read_inline_pairs(p, depth, value.table) < 0) {
 		toml_value_release(&value);
-	else
-		*ret = value;
-	return rc;
+		return -1;
+	}
+	*ret = value;
+	return 0;
 }
 
 static bool is_token_char(int c)
@@ -299,7 +295,7 @@ static struct toml_table *pass_header(struct toml_parser *p, struct toml_table *
 	struct toml_value *value;
 
 	if (!entry)
-		return count_value(p) < 0 ? NULL : add_table(table, part, TABLE_IMPLICIT, 0);
+		return count_value(p) < 0 ? NULL : add_table(table, part, TABLE_IMPLICIT);
 	value = &entry->value;
 	/* An array that [[…]] made: its last table. */
 	if (value->type == TOML_ARRAY && value->array.len > 0) {
@@ -319,7 +315,7 @@ static struct toml_table *define_table(struct toml_parser *p, struct toml_table 
 	struct toml_entry *entry = toml_find_len(parent, part->text, part->len);
 
 	if (!entry)
-		return add_table(parent, part, TABLE_HEADER, 0);
+		return add_table(parent, part, TABLE_HEADER);
 	if (entry->value.type != TOML_TABLE || entry->value.table->state.origin != TABLE_IMPLICIT) {
 		fail_defined(p, part, entry);
 		return NULL;
@@ -350,7 +346,7 @@ static struct toml_table *define_array_table(struct toml_parser *p, struct toml_
 	item = array_add(&entry->value.array);
 	item->type = TOML_TABLE;
 	item->pos = pos;
-	item->table = toml_table_new(TABLE_HEADER, 0);
+	item->table = toml_table_new(TABLE_HEADER);
 	return item->table;
 }
 
@@ -382,7 +378,6 @@ static int read_header(struct toml_parser *p, struct toml_table *root,
 	table = is_array ? define_array_table(p, table, last) : define_table(p, table, last);
 	if (!table)
 		return -1;
-	p->section = ++p->sections;
 	*ret_table = table;
 	*ret_depth = (int)path.parts.len;
 	return 0;
@@ -421,7 +416,7 @@ struct toml_table *toml_parse(const char *text, size_t len, struct toml_pos *ret
 	}
 	if (toml_looking_at(&p, "\xef\xbb\xbf")) /* a byte order mark */
 		p.at = p.line_start = 3;
-	root = toml_table_new(TABLE_HEADER, 0);
+	root = toml_table_new(TABLE_HEADER);
 	if (toml_check_text(&p) < 0 || read_document(&p, root) < 0)
 		return NULL;
 	return take_ptr(root);

@@ -82,7 +82,6 @@ struct toml_table {
 	struct toml_parse_state {
 		uint32_t *slots; /* hash index, only when there are many entries */
 		size_t slot_count;
-		uint32_t section; /* the section whose dotted keys made the table */
 		uint8_t origin;
 	} state; /* the parser's own */
 };

@@ -8,8 +8,8 @@ struct strbuf;
 /* Where a table came from decides who may add to it. */
 enum table_origin {
 	TABLE_IMPLICIT, /* [a.b] made a: a header or dotted key may still define it */
-	TABLE_HEADER,   /* closed for further headers and for dotted keys from elsewhere */
-	TABLE_DOTTED,   /* open for dotted keys of the same section only */
+	TABLE_HEADER,   /* closed for further headers, and for dotted keys from above */
+	TABLE_DOTTED,   /* open for further dotted keys, closed for headers */
 	TABLE_INLINE,   /* closed */
 };
 
@@ -19,7 +19,6 @@ struct toml_parser {
 	int line;
 	size_t line_start;
 	size_t values;
-	uint32_t section, sections; /* the current one, and how many there were */
 	struct toml_pos *error_pos;
 	struct error *err;
 };
@@ -71,7 +70,7 @@ int toml_read_datetime(struct toml_parser *p, const char *token, size_t len,
                        struct toml_value *ret);
 
 /* toml_tree.c */
-struct toml_table *toml_table_new(enum table_origin origin, uint32_t section);
+struct toml_table *toml_table_new(enum table_origin origin);
 struct toml_entry *toml_find_len(const struct toml_table *table, const char *key, size_t len);
 /* The key must not be there; takes the part's text. */
 struct toml_entry *toml_table_add(struct toml_table *table, struct toml_key_part *part);

@@ -5,12 +5,11 @@
 
 #define INDEX_FROM 16 /* tables with fewer entries are searched one by one */
 
-struct toml_table *toml_table_new(enum table_origin origin, uint32_t section)
+struct toml_table *toml_table_new(enum table_origin origin)
 {
 	struct toml_table *table = xcalloc(1, sizeof(*table));
 
 	table->state.origin = (uint8_t)origin;
-	table->state.section = section;
 	return table;
 }
 

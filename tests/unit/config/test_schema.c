@@ -119,119 +119,114 @@ static void defaults_are_those_of_the_docs(void **state)
 }
 
 /* Each text has exactly one finding. */
+static const struct wrong_value {
+	const char *text, *id, *message;
+	int line, column;
+	const char *help;
+} wrong_values[] = {
+	{"comand = 1", "C012", "unknown key `comand`", 1, 1, NULL},
+	{"porject = {}", "C012", "unknown key `porject`", 1, 1, "did you mean `project`?"},
+	{"[web]\nx = 1", "C012", "unknown key `web`", 1, 2,
+         "a service is written as [services.web]"},
+	{"[services.a]\ncomand = 'x'", "C012", "unknown key `comand` in [services.a]", 2, 1,
+         "did you mean `command`?"},
+	{"[services.a]\nhealth_check.pth = '/'", "C012",
+         "unknown key `pth` in [services.a.health_check]", 2, 14, "did you mean `path`?"},
+	{"[services.a]\n'health_check.path' = '/'", "C012",
+         "unknown key `health_check.path` in [services.a]", 2, 1, NULL},
+	{"[project]\nname = 'A b'", "C011",
+         "project.name: expected a name of a-z, 0-9 and - (at most 63, no - at the ends), "
+         "got \"A b\"",
+         2, 8, NULL},
+	{"[project]\ndomain = 'x..y'", "C011",
+         "project.domain: expected a domain such as shop.localhost, got \"x..y\"", 2, 10, NULL},
+	{"project = 1", "C010", "project: expected a table, got 1", 1, 11, NULL},
+	{"services = []", "C010", "services: expected a table, got an array", 1, 12, NULL},
+	{"services.a = 'x'", "C010", "services.a: expected a table, got \"x\"", 1, 14, NULL},
+	{"[services.My_App]", "C020",
+         "`My_App` is not a name for a service: only a-z, 0-9 and - (at most 63, no - at "
+         "the ends)",
+         1, 11, "did you mean `my-app`?"},
+	{"[services.a]\nport = 'http'", "C010", "services.a.port: expected 1-65535, got \"http\"",
+         2, 8, NULL},
+	{"[services.a]\nport = 0", "C011", "services.a.port: expected 1-65535, got 0", 2, 8, NULL},
+	{"[services.a]\nport = 65536", "C011", "services.a.port: expected 1-65535, got 65536", 2, 8,
+         NULL},
+	{"[services.a]\nport = 80.5", "C010", "services.a.port: expected 1-65535, got 80.5", 2, 8,
+         NULL},
+	{"[services.a]\noneshot = 'yes'", "C010",
+         "services.a.oneshot: expected true or false, got \"yes\"", 2, 11, NULL},
+	{"[services.a]\ncommand = ''", "C011", "services.a.command: must not be empty", 2, 11,
+         NULL},
+	{"[services.a]\ncommand = []", "C011", "services.a.command: must not be empty", 2, 11,
+         NULL},
+	{"[services.a]\ncommand = 7", "C010",
+         "services.a.command: expected a string or an array of strings, got 7", 2, 11, NULL},
+	{"[services.a]\ncommand = ['x', 1]", "C010", "services.a.command: expected a string, got 1",
+         2, 17, NULL},
+	{"[services.a]\ncommand = \"a\\u0000\"", "C011",
+         "services.a.command: a string with a NUL character", 2, 11, NULL},
+	{"[services.a]\nenv_file = 'x'", "C010",
+         "services.a.env_file: expected an array of strings, got \"x\"", 2, 12, NULL},
+	{"[services.a]\nrestart = 'on-failur'", "C011",
+         "services.a.restart: expected \"no\" or \"on-failure\", got \"on-failur\"", 2, 11,
+         "did you mean `on-failure`?"},
+	{"[services.a]\nrestart = false", "C010",
+         "services.a.restart: expected \"no\" or \"on-failure\", got false", 2, 11, NULL},
+	{"[services.a]\nstop_signal = 'SIGTREM'", "C011",
+         "services.a.stop_signal: expected a signal such as \"SIGTERM\", got \"SIGTREM\"", 2, 15,
+         "did you mean `SIGTERM`?"},
+	{"[services.a]\nstop_timeout = '5'", "C011",
+         "services.a.stop_timeout: expected seconds, or a time such as \"500ms\", \"2s\" "
+         "or "
+         "\"1m\", got \"5\"",
+         2, 16, NULL},
+	{"[services.a]\nstop_timeout = -1", "C011",
+         "services.a.stop_timeout: expected 0 to 3600 seconds, got -1", 2, 16, NULL},
+	{"[services.a]\nhealth_check.interval = 0", "C011",
+         "services.a.health_check.interval: expected 0.05 to 3600 seconds, got 0", 2, 25, NULL},
+	{"[services.a]\nhealth_check.retries = 0", "C011",
+         "services.a.health_check.retries: expected 1-1000, got 0", 2, 24, NULL},
+	{"[services.a]\nhealth_check = 1", "C010",
+         "services.a.health_check: expected a table, got 1", 2, 16, NULL},
+	{"[services.a]\nenv = ['A=1']", "C010",
+         "services.a.env: expected a table such as { NAME = \"value\" }, got an array", 2, 7, NULL},
+	{"[env]\n'A-B' = 'x'", "C020", "env: `A-B` is not the name of a variable", 2, 1, NULL},
+	{"[env]\nV = 1.10", "C010", "env.V: expected a string, got 1.1", 2, 5,
+         "write it in quotes"},
+	{"[services.a]\ndepends_on = 'b'", "C010",
+         "services.a.depends_on: expected an array of services, or a table such as { db = "
+         "\"ready\" }, got \"b\"",
+         2, 14, NULL},
+	{"[services.a]\ndepends_on = ['b', 'b']", "C014",
+         "services.a.depends_on: `b` is there twice", 2, 20, NULL},
+	{"[services.a]\ndepends_on = { b = 'readi' }", "C011",
+         "services.a.depends_on.b: expected \"ready\", \"started\" or \"completed\", got "
+         "\"readi\"",
+         2, 20, "did you mean `ready`?"},
+	{"[services.a]\nport = 1\n[service.a]\nport = 2", "C014", "service.a.port is set twice", 4,
+         1, NULL},
+	{"[services.a]\nbuild = 'npm run docs'", "C010",
+         "services.a.build: expected a table, got \"npm run docs\"", 2, 9, NULL},
+};
+
 static void wrong_values_are_told(void **state)
 {
-	static const struct {
-		const char *text, *id, *message;
-		int line, column;
-		const char *help;
-	} cases[] = {
-		{"comand = 1", "C012", "unknown key `comand`", 1, 1, NULL},
-		{"porject = {}", "C012", "unknown key `porject`", 1, 1, "did you mean `project`?"},
-		{"[web]\nx = 1", "C012", "unknown key `web`", 1, 2,
-	         "a service is written as [services.web]"},
-		{"[services.a]\ncomand = 'x'", "C012", "unknown key `comand` in [services.a]", 2, 1,
-	         "did you mean `command`?"},
-		{"[services.a]\nhealth_check.pth = '/'", "C012",
-	         "unknown key `pth` in [services.a.health_check]", 2, 14, "did you mean `path`?"},
-		{"[services.a]\n'health_check.path' = '/'", "C012",
-	         "unknown key `health_check.path` in [services.a]", 2, 1, NULL},
-		{"[project]\nname = 'A b'", "C011",
-	         "project.name: expected a name of a-z, 0-9 and - (at most 63, no - at the ends), "
-	         "got \"A b\"",
-	         2, 8, NULL},
-		{"[project]\ndomain = 'x..y'", "C011",
-	         "project.domain: expected a domain such as shop.localhost, got \"x..y\"", 2, 10,
-	         NULL},
-		{"project = 1", "C010", "project: expected a table, got 1", 1, 11, NULL},
-		{"services = []", "C010", "services: expected a table, got an array", 1, 12, NULL},
-		{"services.a = 'x'", "C010", "services.a: expected a table, got \"x\"", 1, 14,
-	         NULL},
-		{"[services.My_App]", "C020",
-	         "`My_App` is not a name for a service: only a-z, 0-9 and - (at most 63, no - at "
-	         "the ends)",
-	         1, 11, "did you mean `my-app`?"},
-		{"[services.a]\nport = 'http'", "C010",
-	         "services.a.port: expected 1-65535, got \"http\"", 2, 8, NULL},
-		{"[services.a]\nport = 0", "C011", "services.a.port: expected 1-65535, got 0", 2, 8,
-	         NULL},
-		{"[services.a]\nport = 65536", "C011",
-	         "services.a.port: expected 1-65535, got 65536", 2, 8, NULL},
-		{"[services.a]\nport = 80.5", "C010", "services.a.port: expected 1-65535, got 80.5",
-	         2, 8, NULL},
-		{"[services.a]\noneshot = 'yes'", "C010",
-	         "services.a.oneshot: expected true or false, got \"yes\"", 2, 11, NULL},
-		{"[services.a]\ncommand = ''", "C011", "services.a.command: must not be empty", 2,
-	         11, NULL},
-		{"[services.a]\ncommand = []", "C011", "services.a.command: must not be empty", 2,
-	         11, NULL},
-		{"[services.a]\ncommand = 7", "C010",
-	         "services.a.command: expected a string or an array of strings, got 7", 2, 11,
-	         NULL},
-		{"[services.a]\ncommand = ['x', 1]", "C010",
-	         "services.a.command: expected a string, got 1", 2, 17, NULL},
-		{"[services.a]\ncommand = \"a\\u0000\"", "C011",
-	         "services.a.command: a string with a NUL character", 2, 11, NULL},
-		{"[services.a]\nenv_file = 'x'", "C010",
-	         "services.a.env_file: expected an array of strings, got \"x\"", 2, 12, NULL},
-		{"[services.a]\nrestart = 'on-failur'", "C011",
-	         "services.a.restart: expected \"no\" or \"on-failure\", got \"on-failur\"", 2, 11,
-	         "did you mean `on-failure`?"},
-		{"[services.a]\nrestart = false", "C010",
-	         "services.a.restart: expected \"no\" or \"on-failure\", got false", 2, 11, NULL},
-		{"[services.a]\nstop_signal = 'SIGTREM'", "C011",
-	         "services.a.stop_signal: expected a signal such as \"SIGTERM\", got \"SIGTREM\"",
-	         2, 15, "did you mean `SIGTERM`?"},
-		{"[services.a]\nstop_timeout = '5'", "C011",
-	         "services.a.stop_timeout: expected seconds, or a time such as \"500ms\", \"2s\" "
-	         "or "
-	         "\"1m\", got \"5\"",
-	         2, 16, NULL},
-		{"[services.a]\nstop_timeout = -1", "C011",
-	         "services.a.stop_timeout: expected 0 to 3600 seconds, got -1", 2, 16, NULL},
-		{"[services.a]\nhealth_check.interval = 0", "C011",
-	         "services.a.health_check.interval: expected 0.05 to 3600 seconds, got 0", 2, 25,
-	         NULL},
-		{"[services.a]\nhealth_check.retries = 0", "C011",
-	         "services.a.health_check.retries: expected 1-1000, got 0", 2, 24, NULL},
-		{"[services.a]\nhealth_check = 1", "C010",
-	         "services.a.health_check: expected a table, got 1", 2, 16, NULL},
-		{"[services.a]\nenv = ['A=1']", "C010",
-	         "services.a.env: expected a table such as { NAME = \"value\" }, got an array", 2,
-	         7, NULL},
-		{"[env]\n'A-B' = 'x'", "C020", "env: `A-B` is not the name of a variable", 2, 1,
-	         NULL},
-		{"[env]\nV = 1.10", "C010", "env.V: expected a string, got 1.1", 2, 5,
-	         "write it in quotes"},
-		{"[services.a]\ndepends_on = 'b'", "C010",
-	         "services.a.depends_on: expected an array of services, or a table such as { db = "
-	         "\"ready\" }, got \"b\"",
-	         2, 14, NULL},
-		{"[services.a]\ndepends_on = ['b', 'b']", "C014",
-	         "services.a.depends_on: `b` is there twice", 2, 20, NULL},
-		{"[services.a]\ndepends_on = { b = 'readi' }", "C011",
-	         "services.a.depends_on.b: expected \"ready\", \"started\" or \"completed\", got "
-	         "\"readi\"",
-	         2, 20, "did you mean `ready`?"},
-		{"[services.a]\nport = 1\n[service.a]\nport = 2", "C014",
-	         "service.a.port is set twice", 4, 1, NULL},
-		{"[services.a]\nbuild = 'npm run docs'", "C010",
-	         "services.a.build: expected a table, got \"npm run docs\"", 2, 9, NULL},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(wrong_values); i++) {
 		cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
-		cleanup_project struct project_config *project = load(cases[i].text, false, &diags);
+		cleanup_project struct project_config *project =
+			load(wrong_values[i].text, false, &diags);
 		const struct diagnostic *diag = diags.items.items;
 
 		if (diags.items.len != 1)
-			fail_msg("%s: %zu findings", cases[i].text, diags.items.len);
-		assert_string_equal(diag->text, cases[i].message);
-		assert_string_equal(diag->id, cases[i].id);
-		assert_int_equal(diag->places.items[0].pos.line, cases[i].line);
-		assert_int_equal(diag->places.items[0].pos.column, cases[i].column);
-		if (!str_eq_null(diag->help, cases[i].help))
-			fail_msg("%s: help: %s", cases[i].text, diag->help ? diag->help : "none");
+			fail_msg("%s: %zu findings", wrong_values[i].text, diags.items.len);
+		assert_string_equal(diag->text, wrong_values[i].message);
+		assert_string_equal(diag->id, wrong_values[i].id);
+		assert_int_equal(diag->places.items[0].pos.line, wrong_values[i].line);
+		assert_int_equal(diag->places.items[0].pos.column, wrong_values[i].column);
+		if (!str_eq_null(diag->help, wrong_values[i].help))
+			fail_msg("%s: help: %s", wrong_values[i].text,
+			         diag->help ? diag->help : "none");
 	}
 }
 
