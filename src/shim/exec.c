@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -84,12 +85,18 @@ int exec_find(const struct plan_exec *exec, char *path, struct error *err)
 
 int exec_enter_cwd(const struct plan_exec *exec, struct error *err)
 {
+	/* No /proc/self/fd/N: whatever our descriptors are, they are not the container's. */
+	const struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
 	const char *cwd = exec->process->cwd;
+	cleanup_close int fd = (int)syscall(SYS_openat2, AT_FDCWD, cwd, &how, sizeof(how));
 	char path[PATH_MAX];
 
-	if (chdir(cwd) < 0)
+	if (fd < 0 || fchdir(fd) < 0)
 		return error_errno(err, errno, "process.cwd: chdir to `%s`", cwd);
-	/* The kernel says "(unreachable)…" when a magic link led out of the root. */
+	/* Outside of our root the kernel says "(unreachable)…". */
 	if (syscall(SYS_getcwd, path, sizeof(path)) < 0)
 		return error_errno(err, errno, "process.cwd: `%s`", cwd);
 	if (path[0] != '/')

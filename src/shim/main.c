@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 #define EXIT_USAGE 2
 
@@ -140,11 +141,18 @@ static int run_command(const struct shim *shim, int argc, char **argv, struct er
 	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
 }
 
-/* Descriptors 0-2 must be open, or files opened later would take their place. */
-static void open_stdio(void)
+/*
+ * What we may inherit and cannot work with: closed descriptors 0-2, whose place
+ * files opened later would take, a mask that makes our own files unreadable, and
+ * an ignored SIGCHLD, which makes children end unseen.
+ */
+static void repair_inheritance(void)
 {
+	const struct sigaction action = {.sa_handler = SIG_DFL};
 	int fd;
 
+	umask(022);
+	sigaction(SIGCHLD, &action, NULL);
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -158,7 +166,7 @@ int main(int argc, char **argv)
 	struct shim shim = {0};
 	int at, status;
 
-	open_stdio();
+	repair_inheritance();
 	at = parse_global(&shim, argc, argv, &err);
 	status = at < 0 ? -1 : run_command(&shim, argc - at, argv + at, &err);
 	if (status == OPTIONS_HELPED)

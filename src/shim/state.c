@@ -100,6 +100,17 @@ static bool is_leftover(int root, const char *id)
 	return state_remove(&old, &ignored) == 0;
 }
 
+static int make_own(int root, const char *id, struct error *err)
+{
+	if (mkdirat(root, id, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return error_errno(err, errno, "container `%s`", id);
+	if (!is_leftover(root, id) || mkdirat(root, id, 0700) < 0)
+		return error_set(err, EEXIST, "container with id `%s` already exists", id);
+	return 0;
+}
+
 int state_new(struct state *state, int root, const char *id, struct error *err)
 {
 	char created[CLOCK_TEXT_SIZE];
@@ -107,14 +118,8 @@ int state_new(struct state *state, int root, const char *id, struct error *err)
 	*state = (struct state){.dir = -1, .root = root};
 	if (state_check_id(id, err) < 0)
 		return -1;
-	if (mkdirat(root, id, 0700) < 0 &&
-	    !(errno == EEXIST && is_leftover(root, id) && mkdirat(root, id, 0700) == 0))
-		return errno == EEXIST
-		               ? error_set(err, EEXIST, "container with id `%s` already exists", id)
-		               : error_errno(err, errno, "container `%s`", id);
-	/* The mask of the caller may have taken even our own bits. */
-	if (fchmodat(root, id, 0700, 0) < 0)
-		return error_errno(err, errno, "container `%s`", id);
+	if (make_own(root, id, err) < 0)
+		return -1;
 	state->dir = open_own(root, id, err);
 	if (state->dir < 0)
 		return -1;
