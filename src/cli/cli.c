@@ -183,6 +183,13 @@ static void add_error(struct cli *cli, const struct error *err, struct strbuf *o
 	}
 }
 
+static void add_diagnostics(struct cli *cli, struct strbuf *out)
+{
+	diag_render_all(&cli->diagnostics, cli->output.err.colour, out);
+	if (cli->unchanged)
+		strbuf_addf(out, "  = %s\n", cli->unchanged);
+}
+
 static void report_json(struct cli *cli, const struct error *err)
 {
 	cleanup_json json_t *diagnostics = diag_to_json(&cli->diagnostics);
@@ -210,7 +217,7 @@ int cli_report(struct cli *cli, const struct error *err)
 	if (err->code == ERR_INTERRUPTED)
 		return error_exit_code(err->code);
 	if (diag_error_count(&cli->diagnostics) > 0)
-		diag_render_all(&cli->diagnostics, cli->output.err.colour, &out);
+		add_diagnostics(cli, &out);
 	else
 		add_error(cli, err, &out);
 	output_error(&cli->output, &out);

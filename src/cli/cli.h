@@ -28,7 +28,8 @@ struct cli {
 	char *root;      /* the project's folder */
 	struct client *client;
 	struct diagnostics diagnostics; /* shown with the error that the command returns */
-	int interrupt_fd;               /* see cli_catch_interrupt() */
+	const char *unchanged; /* what an error of the configuration left as it was, or NULL */
+	int interrupt_fd;      /* see cli_catch_interrupt() */
 };
 
 void cli_init(struct cli *cli);

@@ -17,7 +17,8 @@ struct logs_options {
 static const struct option options[] = {
 	OPT_FLAG('f', "follow", struct logs_options, follow, "Go on with what comes, until Ctrl-C"),
 	OPT_FLAG(0, "json", struct logs_options, json, "Print records as JSON, one a line"),
-	OPT_INT('n', "lines", struct logs_options, lines, "N", "The last N lines (200)"),
+	OPT_INT('n', "lines", struct logs_options, lines, "N",
+                "The last N lines of each service (200)"),
 	OPT_FLAG(0, "no-prefix", struct logs_options, no_prefix, "Without time and service"),
 	OPT_FLAG(0, "raw", struct logs_options, raw, "The bytes as they were, nothing else"),
 	OPT_END,

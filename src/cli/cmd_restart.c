@@ -22,6 +22,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, 
 	json_set_str(body, "root", cli->root);
 	json_object_set_new(body, "services", cli_json_names(argc, argv));
 	json_object_set_new(body, "env", cli_environment(cli));
+	cli->unchanged = "nothing was changed; what runs goes on";
 	r = progress_run(&progress, "/v1/restart", body, err);
 	return cli_finish_up(cli, &progress, r, err);
 }

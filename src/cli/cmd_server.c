@@ -130,7 +130,7 @@ static int show_status(struct cli *cli, const json_t *daemon, struct error *err)
 	            (long long)json_get_int(daemon, "pid", 0));
 	if (clock_parse_utc(json_get_str(daemon, "started", ""), &started)) {
 		strbuf_adds(&text, ", up ");
-		style_duration(&text, (clock_real_ns() - started) / 1000000000 * 1000);
+		style_age(&text, (clock_real_ns() - started) / 1000000);
 	}
 	if (json_get_int(proxy, "port", 0) > 0)
 		strbuf_addf(&text, ", proxy on port %lld",

@@ -97,6 +97,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 
 	progress_init(&progress, cli, "up");
 	body = request(cli, argc, argv, up);
+	cli->unchanged = "nothing was changed; what runs goes on";
 	r = progress_run(&progress, "/v1/up", body, err);
 	return cli_finish_up(cli, &progress, r, err);
 }

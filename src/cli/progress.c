@@ -226,8 +226,10 @@ static void add_row(const struct progress *progress, const struct progress_row *
 	else
 		style_text(out, style, COLOUR_CYAN, style_spinner(style, progress->frame));
 	strbuf_addf(out, " %-*s  %s ", (int)width, row->name, word(row));
-	if (!is_waiting)
-		style_duration(out, row->is_over ? ms : ms / 1000 * 1000);
+	if (row->is_over)
+		style_duration(out, ms);
+	else if (!is_waiting)
+		style_age(out, ms);
 	if (row->text && !row->is_ready) {
 		strbuf_adds(out, "  ");
 		style_text(out, style, COLOUR_DIM, row->text);

@@ -138,7 +138,7 @@ static char *uptime_cell(const json_t *service)
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
 	if (json_is_integer(json_object_get(service, "uptime_ms")))
-		style_duration(&out, json_get_int(service, "uptime_ms", 0) / 1000 * 1000);
+		style_age(&out, json_get_int(service, "uptime_ms", 0));
 	return strbuf_detach(&out);
 }
 
@@ -211,7 +211,7 @@ static void add_header(const json_t *daemon, const json_t *project, int64_t now_
 		strbuf_addf(&left, "  daemon %s", version);
 		if (clock_parse_utc(json_get_str(daemon, "started", ""), &started)) {
 			strbuf_adds(&left, " up ");
-			style_duration(&left, (now_ns - started) / 1000000000 * 1000);
+			style_age(&left, (now_ns - started) / 1000000);
 		}
 	} else {
 		strbuf_adds(&left, "  daemon not running");
@@ -320,6 +320,7 @@ void report_up(const json_t *result, int64_t ms, const struct style *style, stru
 	const json_t *project = json_object_get(result, "project");
 	cleanup_free char *name = safe(project, "name", "?");
 	struct counts counts = count(project);
+	size_t restarted = json_array_size(json_object_get(result, "restarted"));
 
 	style_glyph(out, style, GLYPH_OK);
 	if (report_did_nothing(result)) {
@@ -328,7 +329,11 @@ void report_up(const json_t *result, int64_t ms, const struct style *style, stru
 		strbuf_adds(out, ")\n");
 		return;
 	}
-	strbuf_addf(out, " %s: %zu ready in ", name, counts.ready);
+	if (restarted > 0 && json_array_size(json_object_get(result, "started")) == 0)
+		strbuf_addf(out, " %s: %zu restarted, %zu ready in ", name, restarted,
+		            counts.ready);
+	else
+		strbuf_addf(out, " %s: %zu ready in ", name, counts.ready);
 	style_duration(out, ms);
 	strbuf_addch(out, '\n');
 	add_addresses(project, style, out);
@@ -417,6 +422,7 @@ void report_failure(const json_t *project, const char *text, const char *hint,
 	const json_t *services = json_object_get(project, "services");
 	cleanup_free char *name = safe(project, "name", "?");
 	const char *first = NULL;
+	bool is_said = false; /* the detail of a service is the cause already */
 	struct counts counts = count(project);
 	const json_t *service;
 	size_t i;
@@ -425,10 +431,12 @@ void report_failure(const json_t *project, const char *text, const char *hint,
 		if (!is_failed(service))
 			continue;
 		add_failed(service, style, out);
+		is_said |= text && str_ends(text, json_get_str(service, "detail", "?"));
 		if (!first)
 			first = json_get_str(service, "name", NULL);
 	}
-	add_labelled(out, "cause", text);
+	if (!is_said)
+		add_labelled(out, "cause", text);
 	add_labelled(out, "fix", hint);
 	add_state(project, out);
 	style_glyph(out, style, GLYPH_WARN);

@@ -259,9 +259,11 @@ void style_duration(struct strbuf *out, int64_t ms)
 		strbuf_adds(out, "0ms");
 	else if (ms < 100)
 		strbuf_addf(out, "%" PRId64 "ms", ms);
-	else if (ms < 9950)
+	else if (ms < 9950 && (ms + 50) / 100 % 10)
 		strbuf_addf(out, "%" PRId64 ".%" PRId64 "s", (ms + 50) / 1000,
 		            (ms + 50) / 100 % 10);
+	else if (ms < 9950)
+		strbuf_addf(out, "%" PRId64 "s", (ms + 50) / 1000);
 	else if (s < 60)
 		strbuf_addf(out, "%" PRId64 "s", s);
 	else if (s < 3600)
@@ -270,6 +272,14 @@ void style_duration(struct strbuf *out, int64_t ms)
 		strbuf_addf(out, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
 	else
 		strbuf_addf(out, "%" PRId64 "d%" PRId64 "h", s / 86400, s / 3600 % 24);
+}
+
+void style_age(struct strbuf *out, int64_t ms)
+{
+	if (ms < 1000)
+		strbuf_adds(out, "0s");
+	else
+		style_duration(out, ms / 1000 * 1000);
 }
 
 void style_bytes(struct strbuf *out, int64_t bytes)

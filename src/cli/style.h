@@ -77,6 +77,8 @@ void style_cut(struct strbuf *out, const struct style *style, const char *text, 
 
 /* "31ms", "1.2s", "14s", "4m12s", "2h14m", "3d4h" */
 void style_duration(struct strbuf *out, int64_t ms);
+/* The same in whole seconds: "0s", "14s". */
+void style_age(struct strbuf *out, int64_t ms);
 /* "512 B", "3.1 MB" */
 void style_bytes(struct strbuf *out, int64_t bytes);
 /* "18,204" */
