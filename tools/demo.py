@@ -62,10 +62,12 @@ class Locald:
 
     @property
     def shown(self):
+        sandbox = os.environ.get("LOCALD_SANDBOX")
+        before = f"LOCALD_SANDBOX={shlex.quote(sandbox)} " if sandbox else ""
         try:
-            return str(self.path.relative_to(pathlib.Path.cwd()))
+            return before + str(self.path.relative_to(pathlib.Path.cwd()))
         except ValueError:
-            return str(self.path)
+            return before + str(self.path)
 
     def __call__(self, *arguments):
         print(f"$ locald {shlex.join(arguments)}", flush=True)

@@ -35,7 +35,7 @@ BUILD = """
     cp index.html "$1/pages/www/"
     cp /srv/www/cgi-bin/whoami "$1/pages/www/cgi-bin/"
     printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/pages.toml"
-    cat > "$1/launch.toml" <<END
+    cat > "$1/launch.toml" <<'END'
     [[processes]]
     type = "web"
     command = ["sh", "-c", 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /layers/test_pages/pages/www']
@@ -205,12 +205,18 @@ def test_no_buildpack_detects(store):
     assert "detect" in result.err, str(result)
 
 
+EITHER = (
+    'if [ -x /bin/httpd ]; then exec httpd -f -p "$HOST:$PORT" -h /layers/test_pages/pages/www; '
+    "else exec python3 -m http.server --bind $HOST $PORT; fi"
+)
+
+
 def test_a_service_is_flipped_for_one_run(store):
-    project = store.project("""
+    project = store.project(f"""
         [services.web]
-        command = "python3 -m http.server --bind 127.0.0.1 $PORT"
+        command = ["sh", "-c", '''{EITHER}''']
         mode = "host"
-        build = { builder = "pages" }
+        build = {{ builder = "pages" }}
     """, name="flipped")
     project.write("index.html", "either way\n")
     project.up()
@@ -218,15 +224,16 @@ def test_a_service_is_flipped_for_one_run(store):
     assert on_host["mode"] == "host"
     assert http.get(on_host["url"], "/").text == "either way\n"
 
-    # The built image has no Python; without a command of the file its own process runs.
-    text = (project.folder / "locald.toml").read_text().replace("command", "# command")
-    project.write("locald.toml", text)
     project.run("up", "--container", "web", timeout=100)
     in_container = project.service("web")
     assert in_container["mode"] == "container"
-    assert in_container["url"] == on_host["url"]
-    assert in_container["port"] == on_host["port"]
+    assert (in_container["url"], in_container["port"]) == (on_host["url"], on_host["port"])
     assert whoami(in_container)["root"] == "overlay"
+    assert http.get(in_container["url"], "/").text == "either way\n"
+
+    project.up()
+    assert project.service("web")["mode"] == "host"
+    assert http.get(on_host["url"], "/").text == "either way\n"
     project.run("stop")
 
 
