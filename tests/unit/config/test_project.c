@@ -367,20 +367,17 @@ static void a_stranger_s_outer_file_is_ignored(void **state)
 
 static void names_are_dns_labels(void **state)
 {
-	static const char *const bad[] = {"",
-	                                  "-a",
-	                                  "a-",
-	                                  "A",
-	                                  "a_b",
-	                                  "a.b",
-	                                  "\u00e9",
-	                                  "a123456789012345678901234567890123456789012345678901234"
-	                                  "567890123"};
+	static const char *const bad[] = {"", "-a", "a-", "A", "a_b", "a.b", "\u00e9"};
+	static const char long_name[] = "a12345678901234567890123456789012345678901234567890123456"
+					"7890123";
 	static const char *const made[][2] = {
 		{"My App", "my-app"}, {"__x__", "x"}, {"a--b", "a-b"}, {"\u00e9t\u00e9", "t"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(config_is_name(bad[i]));
+	assert_int_equal(strlen(long_name), 64);
+	assert_false(config_is_name(long_name));
+	assert_true(config_is_name(long_name + 1));
 	assert_true(config_is_name("a"));
 	assert_true(config_is_name("0-9"));
 	for (size_t i = 0; i < ARRAY_LEN(made); i++) {

@@ -218,6 +218,7 @@ static void wrong_values_are_told(void **state)
 			load(wrong_values[i].text, false, &diags);
 		const struct diagnostic *diag = diags.items.items;
 
+		assert_non_null(project);
 		if (diags.items.len != 1)
 			fail_msg("%s: %zu findings", wrong_values[i].text, diags.items.len);
 		assert_string_equal(diag->text, wrong_values[i].message);
@@ -266,6 +267,7 @@ static void what_is_not_supported_yet_says_so(void **state)
 		cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
 		cleanup_project struct project_config *project = load(cases[i][0], false, &diags);
 
+		assert_non_null(project);
 		if (diags.items.len != 1)
 			fail_msg("%s: %zu findings", cases[i][0], diags.items.len);
 		assert_string_equal(diags.items.items[0].id, "C013");
@@ -279,6 +281,7 @@ static void all_errors_are_collected(void **state)
 	cleanup_project struct project_config *project = load(
 		"x = 1\n[services.a]\nport = 0\ncomand = 1\nwatch = 1\nenv = 1\n", false, &diags);
 
+	assert_int_equal(project->services.len, 1);
 	assert_int_equal(diags.items.len, 5);
 }
 
