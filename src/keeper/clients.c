@@ -29,22 +29,16 @@ static struct keeper_packet status_packet(struct keeper *keeper)
 	return (struct keeper_packet){.op = KEEPER_STATUS, .status = keeper->status};
 }
 
-size_t keeper_tell(struct keeper *keeper)
+void keeper_tell(struct keeper *keeper)
 {
 	struct keeper_packet packet = status_packet(keeper);
-	size_t told = 0;
 
 	for (size_t i = keeper->client_count; i-- > 0;) {
 		struct keeper_client *client = &keeper->clients[i];
 
-		if (!client->is_subscribed)
-			continue;
-		if (send_packet(client, &packet))
-			told++;
-		else
+		if (client->is_subscribed && !send_packet(client, &packet))
 			drop_client(keeper, client);
 	}
-	return told;
 }
 
 void keeper_accept(struct keeper *keeper)

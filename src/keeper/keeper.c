@@ -100,8 +100,17 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 	return 0;
 }
 
+static void close_socket(struct keeper *keeper)
+{
+	if (keeper->listen_fd >= 0)
+		unlink(keeper->spec->socket);
+	close_fd(&keeper->listen_fd);
+	keeper->listen_fd = -1;
+}
+
 void keeper_release(struct keeper *keeper)
 {
+	close_socket(keeper);
 	for (size_t i = 0; i < keeper->client_count; i++)
 		close(keeper->clients[i].fd);
 	for (int i = 0; i < 2; i++) {
@@ -109,9 +118,6 @@ void keeper_release(struct keeper *keeper)
 		close_fd(&keeper->write_ends[i]);
 		free(keeper->captures[i].buf);
 	}
-	if (keeper->listen_fd >= 0)
-		unlink(keeper->spec->socket);
-	close_fd(&keeper->listen_fd);
 	close_fd(&keeper->signal_fd);
 	log_writer_release(&keeper->log);
 }
@@ -119,7 +125,7 @@ void keeper_release(struct keeper *keeper)
 static void tell_state(struct keeper *keeper, enum keeper_state state)
 {
 	keeper->status.state = state;
-	(void)keeper_tell(keeper);
+	keeper_tell(keeper);
 }
 
 static pid_t launch_args(struct keeper *keeper, const struct strv *args, struct error *err)
@@ -352,27 +358,38 @@ static void turn(struct keeper *keeper, int timeout_ms)
 		keeper_accept(keeper);
 }
 
+static bool has_subscriber(const struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->client_count; i++)
+		if (keeper->clients[i].is_subscribed)
+			return true;
+	return false;
+}
+
+static char *exit_event(const struct keeper *keeper)
+{
+	return xasprintf("event=exit\ncode=%d\nsignal=%d\nkilled=%d\nrequested=%d\n"
+	                 "run_ms=%" PRId64 "\n",
+	                 keeper->status.exit_code, keeper->status.exit_signal,
+	                 keeper->status.killed, keeper->is_stop_requested,
+	                 clock_mono_ms() - keeper->started_ms);
+}
+
 static void finish(struct keeper *keeper)
 {
-	cleanup_free char *event = NULL;
-	bool is_over = false;
+	cleanup_free char *event = exit_event(keeper);
 
 	log_writer_tick(&keeper->log);
 	for (int i = 0; i < 2; i++)
 		capture_finish(&keeper->captures[i], &keeper->log);
-	event = xasprintf("event=exit\ncode=%d\nsignal=%d\nkilled=%d\nrequested=%d\n"
-	                  "run_ms=%" PRId64 "\n",
-	                  keeper->status.exit_code, keeper->status.exit_signal,
-	                  keeper->status.killed, keeper->is_stop_requested,
-	                  clock_mono_ms() - keeper->started_ms);
 	keeper->status.state = KEEPER_EXITED;
 	/* The status must be somewhere before we go: on the disk, or else with a client. */
-	while (!is_over) {
-		is_over = log_writer_finish(&keeper->log, event);
-		is_over |= keeper_tell(keeper) > 0;
-		if (!is_over)
-			turn(keeper, DISK_RETRY_MS);
-	}
+	while (!log_writer_finish(&keeper->log, event) && !has_subscriber(keeper))
+		turn(keeper, DISK_RETRY_MS);
+	/* Whoever hears of the end may start the next keeper at once: leave it the place. */
+	close_socket(keeper);
+	log_writer_close(&keeper->log);
+	keeper_tell(keeper);
 }
 
 void keeper_run(struct keeper *keeper)
@@ -385,7 +402,7 @@ void keeper_run(struct keeper *keeper)
 		log_writer_flush(&keeper->log);
 		if (keeper->log.dropped_bytes > 0 && !keeper->has_told_drops) {
 			keeper->has_told_drops = true;
-			(void)keeper_tell(keeper);
+			keeper_tell(keeper);
 		}
 	}
 	finish(keeper);

@@ -48,8 +48,8 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 void keeper_run(struct keeper *keeper);
 void keeper_release(struct keeper *keeper);
 
-/* Subscribers and requests: clients.c.  Returns how many were told. */
-size_t keeper_tell(struct keeper *keeper);
+/* Subscribers and requests: clients.c. */
+void keeper_tell(struct keeper *keeper);
 void keeper_accept(struct keeper *keeper);
 /* Reads one packet of the client and does what it asks. */
 void keeper_serve(struct keeper *keeper, struct keeper_client *client);

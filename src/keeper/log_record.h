@@ -67,6 +67,7 @@ bool log_segment_parse(const char *name, uint64_t *ret_first_seq);
  *   start    pid, argv0
  *   fail     errno, text: the program could not be executed
  *   stop     a stop was asked for
- *   drop     records, bytes, errno: not stored, the disk refused them
+ *   drop     records, lines, bytes, errno: not stored, the disk refused them (records are
+ *            seqs, lines those of the service among them)
  *   exit     code (-1: signal), signal, killed, requested, run_ms
  */

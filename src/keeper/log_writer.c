@@ -166,10 +166,16 @@ int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment
 	return take_up(log, err);
 }
 
-void log_writer_release(struct log_writer *log)
+void log_writer_close(struct log_writer *log)
 {
 	close_fd(&log->fd);
 	close_fd(&log->dir);
+	log->fd = log->dir = -1;
+}
+
+void log_writer_release(struct log_writer *log)
+{
+	log_writer_close(log);
 	free(log->batch);
 	*log = (struct log_writer)LOG_WRITER_INIT;
 }
@@ -232,14 +238,15 @@ void log_writer_flush(struct log_writer *log)
 	if (failure) {
 		/* The batch began with the event that told of earlier losses, so they add up. */
 		log->lost_records += log->seq - log->batch_first;
+		log->lost_lines += log->batch_lines;
 		log->lost_bytes += log->batch_bytes;
 		log->dropped_bytes += log->batch_bytes;
 		log->lost_errno = failure;
 	} else {
-		log->lost_records = log->lost_bytes = 0;
+		log->lost_records = log->lost_lines = log->lost_bytes = 0;
 	}
 	log->batch_len = 0;
-	log->batch_bytes = 0;
+	log->batch_lines = log->batch_bytes = 0;
 }
 
 static void append(struct log_writer *log, enum log_stream stream, unsigned int flags,
@@ -260,6 +267,7 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
 	log->batch_len += log_record_encode(&record, log->batch + log->batch_len);
 	if (stream != LOG_EVENT) {
 		log->pos += len;
+		log->batch_lines++;
 		log->batch_bytes += len;
 	}
 }
@@ -267,7 +275,7 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
 void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
                     const char *data, size_t len)
 {
-	char event[128];
+	char event[160];
 
 	if (log->batch_len + len + LOG_RECORD_OVERHEAD > BATCH_SIZE)
 		log_writer_flush(log);
@@ -275,9 +283,10 @@ void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int
 		log->batch_first = log->seq;
 		if (log->lost_records > 0) {
 			int n = snprintf(event, sizeof(event),
-			                 "event=drop\nrecords=%" PRIu64 "\nbytes=%" PRIu64
-			                 "\nerrno=%d\n",
-			                 log->lost_records, log->lost_bytes, log->lost_errno);
+			                 "event=drop\nrecords=%" PRIu64 "\nlines=%" PRIu64
+			                 "\nbytes=%" PRIu64 "\nerrno=%d\n",
+			                 log->lost_records, log->lost_lines, log->lost_bytes,
+			                 log->lost_errno);
 			append(log, LOG_EVENT, 0, event, (size_t)n);
 		}
 	}

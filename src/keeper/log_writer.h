@@ -25,8 +25,10 @@ struct log_writer {
 	int64_t mono_ns, real_ns; /* given to new records */
 	char *batch;
 	size_t batch_len;
-	uint64_t batch_first, batch_bytes; /* its first seq; service bytes in it */
-	uint64_t lost_records, lost_bytes; /* not told by an event yet */
+	uint64_t batch_first;              /* its first seq */
+	uint64_t batch_lines, batch_bytes; /* of the service, events not counted */
+	/* Not told by an event yet; records are seqs, lines those of the service among them. */
+	uint64_t lost_records, lost_lines, lost_bytes;
 	int lost_errno;
 	uint64_t dropped_bytes; /* in all of this run */
 };
@@ -40,6 +42,8 @@ struct log_writer {
 int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
                     uint32_t segment_count, uint32_t run, struct error *err);
 void log_writer_release(struct log_writer *log);
+/* Lets another keeper have the log; the counters stay. */
+void log_writer_close(struct log_writer *log);
 
 /* The time of the records that follow. */
 void log_writer_tick(struct log_writer *log);

@@ -289,6 +289,11 @@ static bool is_event(const struct log_record *record, const char *name)
 	return value && len == strlen(name) && memcmp(value, name, len) == 0;
 }
 
+static uint64_t event_count(const struct log_record *record, const char *key)
+{
+	return (uint64_t)keeper_line_int(record->data, record->len, key, 0);
+}
+
 /* What the record is to its reader: itself, a gap before it, or the end of a full disk. */
 static void hold_entries(struct log_cursor *cursor, const struct log_record *record)
 {
@@ -297,15 +302,14 @@ static void hold_entries(struct log_cursor *cursor, const struct log_record *rec
 
 	cursor->held_count = cursor->held_next = 0;
 	if (is_event(record, "drop")) {
-		uint64_t dropped =
-			(uint64_t)keeper_line_int(record->data, record->len, "records", 0);
-		uint64_t dropped_bytes =
-			(uint64_t)keeper_line_int(record->data, record->len, "bytes", 0);
+		uint64_t dropped = event_count(record, "records");
+		uint64_t dropped_bytes = event_count(record, "bytes");
 
 		if (records > dropped)
 			hold_gap(cursor, record, LOG_ENTRY_EVICTED, records - dropped,
 			         bytes > dropped_bytes ? bytes - dropped_bytes : 0);
-		hold_gap(cursor, record, LOG_ENTRY_DROPPED, dropped, dropped_bytes);
+		hold_gap(cursor, record, LOG_ENTRY_DROPPED, event_count(record, "lines"),
+		         dropped_bytes);
 		return;
 	}
 	if (records > 0)

@@ -98,13 +98,15 @@ static void on_probe(const struct probe_result *result, void *data)
 {
 	struct service *service = data;
 	const struct supervisor_world *world = service->sup->world;
+	/* Ours now: the result is in it, and must outlive what the result leads to. */
+	struct probe *probe = take_ptr(service->probe);
 	int old_port = service->port;
 
-	world->probe_free(take_ptr(service->probe), world->data);
 	if (take_port(service, result))
 		answered(service, old_port);
 	else
 		failed(service, result->text ? result->text : "not ready yet");
+	world->probe_free(probe, world->data);
 	if (service->state == SERVICE_RUNNING || service->state == SERVICE_UNHEALTHY)
 		look_after(service, next_delay(service));
 }
