@@ -91,6 +91,23 @@ static void show_step(const char *text, void *data)
 	job_progress(data, "pull", "%s", text);
 }
 
+/* With if_missing an image that is there is enough: 1, with its fields; 0 when it is not. */
+static int find_present(const json_t *params, const struct store *store, const char *text,
+                        json_t *fields)
+{
+	cleanup(error_release) struct error none = ERROR_INIT;
+	cleanup(descriptor_release) struct descriptor manifest = {0};
+	cleanup_free char *name = NULL;
+
+	if (!json_get_bool(params, "if_missing", false) ||
+	    store_find(store, text, &manifest, &name, &none) < 0)
+		return 0;
+	json_set_str(fields, "name", name);
+	json_set_str(fields, "digest", manifest.digest);
+	json_set_int(fields, "bytes", 0);
+	return 1;
+}
+
 static int run_pull(const json_t *params, struct job_output *out, struct error *err)
 {
 	cleanup(store_release) struct store store = STORE_INIT;
@@ -107,9 +124,19 @@ static int run_pull(const json_t *params, struct job_output *out, struct error *
 	const char *text;
 
 	if (json_need_str(params, "reference", &text, err) < 0 ||
-	    reference_parse(text, &reference, err) < 0 || open_store(params, &store, err) < 0 ||
-	    store_sweep(&store, err) < 0 || registry_pull(&request, &result, err) < 0)
+	    open_store(params, &store, err) < 0 || store_sweep(&store, err) < 0)
 		return -1;
+	if (find_present(params, &store, text, fields)) {
+		job_result(out, fields);
+		return 0;
+	}
+	if (reference_parse(text, &reference, err) < 0)
+		return -1;
+	if (registry_pull(&request, &result, err) < 0) {
+		if (!err->hint && json_get_bool(params, "if_missing", false))
+			error_hint(err, "`%s` is not in the store either: locald image list", text);
+		return -1;
+	}
 	json_set_str(fields, "name", result.name);
 	json_set_str(fields, "digest", result.manifest.digest);
 	json_set_int(fields, "bytes", result.bytes);

@@ -5,7 +5,8 @@
  *   image-import  store, path, name; optional env {NAME: value}, entrypoint [arg], cmd [arg],
  *                 user, working_dir, labels {NAME: value}
  *                 -> name, digest, bytes, skipped
- *   image-pull    store, reference; optional auth_file, ca_file
+ *   image-pull    store, reference; optional auth_file, ca_file, if_missing (a name of the store
+ * too)
  *                 -> name, digest, bytes, layers, present
  *   image-list    store -> images: [{name, digest, size, created, architecture, user,
  *                 entrypoint, cmd, working_dir, labels}]
