@@ -3,13 +3,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/http1_check.h"
 
 #include <llhttp.h>
 
 #include <errno.h>
-#include <strings.h>
-
-#define MAX_BODY (UINT64_C(1) << 62)
 
 /*
  * What the next bytes are.  Lines are checked here before llhttp sees them, and it
@@ -204,7 +202,7 @@ static int on_chunk_header(llhttp_t *llhttp)
 
 	parser->chunk_started = true;
 	parser->left = llhttp->content_length;
-	return parser->left > MAX_BODY ? refuse(parser, 400, "chunk size out of range") : 0;
+	return parser->left > HTTP1_MAX_BODY ? refuse(parser, 400, "chunk size out of range") : 0;
 }
 
 static int on_message_complete(llhttp_t *llhttp)
@@ -215,148 +213,35 @@ static int on_message_complete(llhttp_t *llhttp)
 	return 0;
 }
 
-/* --- what a head must be --- */
-
-static bool is_host(const char *s)
-{
-	for (const char *c = s; *c; c++)
-		if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') &&
-		    !(*c >= '0' && *c <= '9') && !strchr("-._~:[]%", *c))
-			return false;
-	return *s != '\0';
-}
-
-static int check_host(struct http1_parser *parser)
-{
-	const struct http_head *head = &parser->message.head;
-	size_t count = 0;
-
-	array_foreach(field, &head->fields) {
-		if (field->id != HTTP_HOST)
-			continue;
-		if (++count > 1)
-			return refuse(parser, 400, "more than one Host");
-		if (!is_host(http_field_value(head, field)))
-			return refuse(parser, 400, "malformed Host");
-	}
-	if (count == 0 && head->version == 11)
-		return refuse(parser, 400, "no Host");
-	return 0;
-}
-
-/* "http://host/path" becomes "/path" when the host is that of the Host field. */
-static int check_absolute_target(struct http1_parser *parser, const char *target)
-{
-	struct http_head *head = &parser->message.head;
-	const char *host = http_head_find(head, HTTP_HOST);
-	const char *authority = strstr(target, "://");
-	size_t len;
-
-	if (!authority || (strncasecmp(target, "http", 4) != 0))
-		return refuse(parser, 400, "malformed request target");
-	authority += 3;
-	len = strcspn(authority, "/?");
-	if (!host || strlen(host) != len || strncasecmp(host, authority, len) != 0)
-		return refuse(parser, 400, "the request target names another host than Host");
-	if (authority[len] != '/')
-		return refuse(parser, 400, "request target without a path");
-	head->target_at = (uint32_t)(authority + len - head->text.buf);
-	return 0;
-}
-
-static int check_target(struct http1_parser *parser)
-{
-	const struct http_head *head = &parser->message.head;
-	const char *target = http_target(head);
-
-	if (strchr(target, '#'))
-		return refuse(parser, 400, "fragment in the request target");
-	if (target[0] == '/')
-		return 0;
-	if (str_eq(target, "*") && str_eq(head->method, "OPTIONS"))
-		return 0;
-	return check_absolute_target(parser, target);
-}
-
-static int read_content_length(struct http1_parser *parser, const char *value)
-{
-	struct http_message *message = &parser->message;
-	cleanup(error_release) struct error ignored = ERROR_INIT;
-	int64_t length;
-
-	if (message->body != HTTP_BODY_NONE)
-		return refuse(parser, 400, "more than one Content-Length");
-	if (str_to_int(value, 0, (int64_t)MAX_BODY, &length, &ignored) < 0)
-		return refuse(parser, 400, "malformed Content-Length");
-	message->body = HTTP_BODY_LENGTH;
-	message->content_length = (uint64_t)length;
-	return 0;
-}
-
-/* Content-Length and Transfer-Encoding; llhttp checks them too, but more kindly. */
-static int check_framing(struct http1_parser *parser)
-{
-	struct http_message *message = &parser->message;
-	bool is_chunked = false;
-
-	array_foreach(field, &message->head.fields) {
-		const char *value = http_field_value(&message->head, field);
-
-		if (field->id == HTTP_CONTENT_LENGTH && read_content_length(parser, value) != 0)
-			return HPE_USER;
-		if (field->id != HTTP_TRANSFER_ENCODING)
-			continue;
-		if (is_chunked)
-			return refuse(parser, 400, "more than one Transfer-Encoding");
-		if (strcasecmp(value, "chunked") != 0)
-			return refuse(parser, 400, "unknown Transfer-Encoding");
-		is_chunked = true;
-	}
-	if (is_chunked && message->body == HTTP_BODY_LENGTH)
-		return refuse(parser, 400, "Transfer-Encoding beside Content-Length");
-	if (is_chunked && message->head.version == 10)
-		return refuse(parser, 400, "Transfer-Encoding in HTTP/1.0");
-	if (is_chunked)
-		message->body = HTTP_BODY_CHUNKED;
-	return 0;
-}
+/* --- the end of a head --- */
 
 static bool has_no_body(const struct http1_parser *parser, int status)
 {
 	return parser->is_head_response || status / 100 == 1 || status == 204 || status == 304;
 }
 
-static int finish_request_head(struct http1_parser *parser)
-{
-	struct http_head *head = &parser->message.head;
-	const char *method = llhttp_method_name(parser->llhttp.method);
-
-	str_copy(head->method, sizeof(head->method), method);
-	if (parser->llhttp.method == HTTP_CONNECT)
-		return refuse(parser, 405, "CONNECT is not served");
-	if (check_host(parser) != 0 || check_target(parser) != 0 || check_framing(parser) != 0)
-		return HPE_USER;
-	if (parser->message.body == HTTP_BODY_LENGTH && parser->message.content_length == 0)
-		parser->message.body = HTTP_BODY_NONE;
-	return 0;
-}
-
-static int finish_response_head(struct http1_parser *parser)
+static const char *finish_request(struct http1_parser *parser)
 {
 	struct http_message *message = &parser->message;
+	const char *problem = http1_check_request(message);
 
-	message->head.status = parser->llhttp.status_code;
-	if (message->head.status < 100)
-		return refuse(parser, 400, "status out of range");
-	if (check_framing(parser) != 0)
-		return HPE_USER;
+	if (message->body == HTTP_BODY_LENGTH && message->content_length == 0)
+		message->body = HTTP_BODY_NONE;
+	return problem;
+}
+
+static const char *finish_response(struct http1_parser *parser)
+{
+	struct http_message *message = &parser->message;
+	const char *problem = http1_check_response(message);
+
 	if (has_no_body(parser, message->head.status))
 		message->body = HTTP_BODY_NONE;
 	else if (message->body == HTTP_BODY_NONE)
 		message->body = HTTP_BODY_UNTIL_CLOSE;
 	else if (message->body == HTTP_BODY_LENGTH && message->content_length == 0)
 		message->body = HTTP_BODY_NONE;
-	return 0;
+	return problem;
 }
 
 static int on_head_complete(llhttp_t *llhttp)
@@ -364,13 +249,22 @@ static int on_head_complete(llhttp_t *llhttp)
 	struct http1_parser *parser = llhttp->data;
 	struct http_message *message = &parser->message;
 	struct http_head *head = &message->head;
+	const char *problem;
 
 	if (llhttp->http_major != 1 || llhttp->http_minor > 1)
 		return refuse(parser, 505, "HTTP version");
 	head->version = llhttp->http_minor == 1 ? 11 : 10;
-	if ((parser->kind == HTTP1_REQUESTS ? finish_request_head(parser)
-	                                    : finish_response_head(parser)) != 0)
-		return HPE_USER;
+	if (parser->kind == HTTP1_REQUESTS) {
+		if (llhttp->method == HTTP_CONNECT)
+			return refuse(parser, 405, "CONNECT is not served");
+		str_copy(head->method, sizeof(head->method), llhttp_method_name(llhttp->method));
+		problem = finish_request(parser);
+	} else {
+		head->status = llhttp->status_code;
+		problem = finish_response(parser);
+	}
+	if (problem)
+		return refuse(parser, 400, problem);
 	message->is_last =
 		http_head_has_token(head, HTTP_CONNECTION, "close") ||
 		message->body == HTTP_BODY_UNTIL_CLOSE ||
@@ -638,72 +532,4 @@ int http1_end_of_input(struct http1_parser *parser, struct error *err)
 		return 0;
 	}
 	return fail(parser, 400, err, "the connection ended within a message");
-}
-
-/* --- writing --- */
-
-static void write_fields(struct strbuf *out, const struct http_head *head)
-{
-	array_foreach(field, &head->fields) {
-		const char *value = http_field_value(head, field);
-
-		strbuf_add(out, http_field_name(head, field), field->name_len);
-		strbuf_add(out, ": ", 2);
-		strbuf_add(out, value, strlen(value));
-		strbuf_add(out, "\r\n", 2);
-	}
-}
-
-void http1_write_head(struct strbuf *out, const struct http_head *head, bool is_chunked,
-                      const char *connection)
-{
-	strbuf_grow(out, head->text.len + head->fields.len * 4 + 128);
-	if (head->status) {
-		char status[4] = {(char)('0' + head->status / 100),
-		                  (char)('0' + head->status / 10 % 10),
-		                  (char)('0' + head->status % 10), ' '};
-
-		strbuf_add(out, "HTTP/1.1 ", 9);
-		strbuf_add(out, status, sizeof(status));
-		strbuf_adds(out, http_reason(head));
-	} else {
-		strbuf_adds(out, head->method);
-		strbuf_addch(out, ' ');
-		strbuf_adds(out, http_target(head));
-		strbuf_add(out, " HTTP/1.1", 9);
-	}
-	strbuf_add(out, "\r\n", 2);
-	write_fields(out, head);
-	if (is_chunked)
-		strbuf_adds(out, "Transfer-Encoding: chunked\r\n");
-	if (connection) {
-		strbuf_adds(out, "Connection: ");
-		strbuf_adds(out, connection);
-		strbuf_add(out, "\r\n", 2);
-	}
-	strbuf_add(out, "\r\n", 2);
-}
-
-void http1_write_chunk(struct strbuf *out, const void *data, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-	char size[sizeof(len) * 2 + 2];
-	size_t at = sizeof(size);
-
-	size[--at] = '\n';
-	size[--at] = '\r';
-	for (size_t rest = len; rest > 0; rest /= 16)
-		size[--at] = digits[rest % 16];
-	strbuf_grow(out, sizeof(size) + len + 2);
-	strbuf_add(out, size + at, sizeof(size) - at);
-	strbuf_add(out, data, len);
-	strbuf_add(out, "\r\n", 2);
-}
-
-void http1_write_last_chunk(struct strbuf *out, const struct http_head *trailers)
-{
-	strbuf_add(out, "0\r\n", 3);
-	if (trailers)
-		write_fields(out, trailers);
-	strbuf_add(out, "\r\n", 2);
 }

@@ -6,16 +6,13 @@
  *
  *	ssize_t n = http1_next(parser, data, len, &what, err);
  *
- * n bytes were used.  Call again, with what is left (even nothing), until `what`
- * is HTTP1_MORE.  It needs no loop, reads nothing itself, and keeps at most one
- * head.  After -1 it is of no more use, except for http1_error_status().
+ * n bytes were used; call again, with what is left (even nothing), until `what` is
+ * HTTP1_MORE.  After -1 only http1_error_status() is of use.  Needs no loop.
  *
  * Refused although some accept it: bare CR or LF, NUL, folded lines, white space
  * before a colon, a Host that is missing, double or malformed, a Content-Length
  * that is not one plain number, any transfer coding but "chunked" or any at all
- * in HTTP/1.0 or beside a Content-Length, versions other than 1.0 and 1.1.
- *
- * Specified in RFC 9112.
+ * in HTTP/1.0 or beside a Content-Length, other versions.  See RFC 9112.
  */
 #pragma once
 

@@ -12,9 +12,8 @@
  * callback, whichever comes first; exactly one of them comes.  A client that
  * closes (or half-closes) before its answer is complete has gone away.
  *
- * Refuses by itself: what net/http1.h refuses, bodies over max_body (413), slow
- * heads and bodies (408), connections over the limit.  One request at a time per
- * connection.  Owns the listening socket; does not block.
+ * Refuses by itself what net/http1.h refuses, bodies over max_body (413), slow
+ * requests (408).  Owns the listening socket; does not block.
  */
 #pragma once
 

@@ -326,6 +326,7 @@ bool client_accept(struct proxy *proxy, int fd, int port)
 	}
 	client->proxy = proxy;
 	client->port = port;
+	snprintf(client->port_text, sizeof(client->port_text), "%d", port);
 	client->parser = http1_parser_new(HTTP1_REQUESTS);
 	client->timer = loop_add_timer(proxy->loop, -1, on_timer, client);
 	client->deadline_ms = client->timer_due_ms = INT64_MAX;

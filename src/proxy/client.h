@@ -55,7 +55,8 @@ struct client {
 	int64_t deadline_ms, timer_due_ms; /* INT64_MAX: none */
 	size_t linger_queued;              /* when it was looked at last */
 	char address[INET6_ADDRSTRLEN];
-	int port; /* where it was accepted */
+	int port;          /* where it was accepted */
+	char port_text[8]; /* the same */
 
 	/* The request. */
 	bool is_head_timed;

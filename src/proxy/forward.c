@@ -143,7 +143,7 @@ void forward_request(struct client *client)
 {
 	struct http_message *message = http1_message(client->parser);
 	const char *host = http_head_find(&message->head, HTTP_HOST);
-	struct hop hop = {.client = client->address, .scheme = "http", .port = client->port};
+	struct hop hop = {.client = client->address, .scheme = "http", .port = client->port_text};
 
 	client->is_head = str_eq(message->head.method, "HEAD");
 	client->is_http10 = message->head.version == 10;

@@ -91,15 +91,15 @@ static void strip(struct http_head *head, bool is_upgrade)
 const char *hop_request(struct http_head *head, const struct hop *hop, bool is_upgrade)
 {
 	bool wants_trailers = http_head_has_token(head, HTTP_TE, "trailers");
-	int hops = hop_count(head);
+	int hops = hop_count(head); /* below HOP_MAX, which is one digit */
 
 	strip(head, is_upgrade);
 	http_head_add(head, "X-Forwarded-For", hop->client);
 	http_head_add(head, "X-Forwarded-Proto", hop->scheme);
 	if (http_head_find(head, HTTP_HOST))
 		http_head_addf(head, "X-Forwarded-Host", "%s", http_head_find(head, HTTP_HOST));
-	http_head_addf(head, "X-Forwarded-Port", "%d", hop->port);
-	http_head_addf(head, "X-Locald-Hops", "%d", hops + 1);
+	http_head_add(head, "X-Forwarded-Port", hop->port);
+	http_head_add(head, "X-Locald-Hops", (char[]){(char)('1' + hops), '\0'});
 	if (is_upgrade)
 		return "upgrade";
 	if (!wants_trailers)

@@ -18,7 +18,7 @@
 struct hop {
 	const char *client; /* address */
 	const char *scheme; /* "http" */
-	int port;           /* where it was accepted */
+	const char *port;   /* where it was accepted */
 };
 
 /* Times the request has been through a proxy of ours. */
@@ -27,7 +27,8 @@ int hop_count(const struct http_head *request);
 bool hop_wants_upgrade(const struct http_message *request);
 bool hop_is_idempotent(const struct http_head *request);
 
-/* Edits the head; returns the value of its Connection field, NULL for none. */
+/* For fewer than HOP_MAX hops.  Edits the head; returns the value of its Connection field, NULL for
+ * none. */
 const char *hop_request(struct http_head *head, const struct hop *hop, bool is_upgrade);
 void hop_response(struct http_head *head);
 /* Trailers cannot change what the head has said of framing and connection. */

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static const struct hop hop = {.client = "127.0.0.1", .scheme = "http", .port = 8080};
+static const struct hop hop = {.client = "127.0.0.1", .scheme = "http", .port = "8080"};
 
 static void make_request(struct http_head *head, const char *const *fields)
 {
