@@ -12,7 +12,7 @@ static const char metadata_toml[] =
 	"[[processes]]\ntype = \"old\"\ncommand = \"echo $X\"\nargs = [\"one\"]\ndirect = false\n"
 	"buildpack-id = \"a/old\"\n"
 	"[[processes]]\ntype = \"placed\"\ncommand = [\"x\"]\ndirect = true\nbuildpack-id = "
-        "\"a/new\"\n"
+	"\"a/new\"\n"
 	"working-dir = \"/there\"\n";
 
 static json_t *metadata(void)
