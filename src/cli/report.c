@@ -150,6 +150,18 @@ static char *number_cell(const json_t *service, const char *key)
 	                              : xstrdup("");
 }
 
+/* In a project of host services the mode is not worth a column. */
+static bool has_container(const json_t *services)
+{
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(services, i, service)
+		if (str_eq(json_get_str(service, "mode", ""), "container"))
+			return true;
+	return false;
+}
+
 static const struct table_column status_columns[] = {
 	{.title = "SERVICE"},
 	{.title = "MODE", .drop = 2},
@@ -167,12 +179,13 @@ static void add_table(const json_t *services, const struct style *style, struct 
 		.columns = status_columns,
 		.ncolumns = ARRAY_LEN(status_columns),
 	};
+	bool with_mode = has_container(services);
 	const json_t *service;
 	size_t i;
 
 	json_array_foreach(services, i, service) {
 		table_add(&table, safe(service, "name", "?"));
-		table_add(&table, safe(service, "mode", ""));
+		table_add(&table, with_mode ? safe(service, "mode", "") : xstrdup(""));
 		table_add(&table, state_cell(service, style));
 		table_add(&table, health_cell(service));
 		table_add(&table, uptime_cell(service));
@@ -293,17 +306,14 @@ static void add_addresses(const json_t *project, const struct style *style, stru
 	cleanup(table_release) struct table table = {columns, ARRAY_LEN(columns), {0}};
 	const json_t *services = json_object_get(project, "services");
 	const json_t *service;
-	bool any_container = false;
+	bool with_mode = has_container(services);
 	size_t i;
-
-	json_array_foreach(services, i, service)
-		any_container |= str_eq(json_get_str(service, "mode", ""), "container");
 	json_array_foreach(services, i, service) {
 		if (is_at_rest(service))
 			continue;
 		table_add(&table, safe(service, "name", "?"));
 		table_add(&table, address(service, style));
-		table_add(&table, remark(service, any_container));
+		table_add(&table, remark(service, with_mode));
 	}
 	table_render(&table, style, "  ", out);
 }
