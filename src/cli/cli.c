@@ -80,7 +80,21 @@ int cli_start_daemon(struct cli *cli, struct error *err)
 	return cli->client ? 0 : -1;
 }
 
-/* Is there a folder of keepers?  It stays for as long as a service of the project runs. */
+static bool has_sock(const char *dir)
+{
+	DIR *stream = opendir(dir);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!stream)
+		return false;
+	while (!found && (entry = readdir(stream)))
+		found = str_ends(entry->d_name, ".sock");
+	closedir(stream);
+	return found;
+}
+
+/* A keeper has its socket for as long as its service runs, daemon or not. */
 static bool has_keepers(const struct paths *paths)
 {
 	cleanup_free char *dir = path_join(paths->run, "keepers");
@@ -90,8 +104,11 @@ static bool has_keepers(const struct paths *paths)
 
 	if (!stream)
 		return false;
-	while (!found && (entry = readdir(stream)))
-		found = entry->d_name[0] != '.';
+	while (!found && (entry = readdir(stream))) {
+		cleanup_free char *project = path_join(dir, entry->d_name);
+
+		found = entry->d_name[0] != '.' && has_sock(project);
+	}
 	closedir(stream);
 	return found;
 }

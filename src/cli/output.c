@@ -75,8 +75,11 @@ static struct style style_of(const char *when, int fd)
 
 void output_init(struct output *output, const char *when)
 {
+	int width;
+
 	output->out = style_of(when, STDOUT_FILENO);
 	output->err = style_of(when, STDERR_FILENO);
+	screen_size(STDERR_FILENO, &width, &output->height);
 	output->is_live = isatty(STDERR_FILENO) && !env_is("TERM", "dumb") && !env_is_set("CI") &&
 	                  env_is_set("TERM");
 }

@@ -14,6 +14,7 @@ struct error;
 
 struct output {
 	struct style out, err;
+	int height;    /* of the terminal on stderr, in lines */
 	bool is_live;  /* stderr is a terminal that can be redrawn */
 	bool is_quiet; /* -q: errors only */
 	int verbose;

@@ -237,19 +237,20 @@ static void add_row(const struct progress *progress, const struct progress_row *
 	strbuf_addch(out, '\n');
 }
 
-/* What is not over comes last, so that it is seen when the screen is small. */
+/* In their own order; on a small screen what is not over comes first, as the rest is cut. */
 static void draw(struct progress *progress)
 {
-	cleanup(strbuf_release) struct strbuf over = STRBUF_INIT, rest = STRBUF_INIT;
+	bool fits = progress->rows.len < (size_t)progress->cli->output.height;
+	cleanup(strbuf_release) struct strbuf first = STRBUF_INIT, rest = STRBUF_INIT;
 	size_t width = 0;
 
 	array_foreach(row, &progress->rows)
 		if (style_columns(row->name) > width)
 			width = style_columns(row->name);
 	array_foreach(row, &progress->rows)
-		add_row(progress, row, width, row->is_over ? &over : &rest);
-	strbuf_add(&rest, over.buf, over.len);
-	output_live(&progress->cli->output, &rest);
+		add_row(progress, row, width, fits || !row->is_over ? &first : &rest);
+	strbuf_add(&first, rest.buf, rest.len);
+	output_live(&progress->cli->output, &first);
 }
 
 static void heartbeat(struct progress *progress)
