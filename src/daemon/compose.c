@@ -69,14 +69,10 @@ static void name_hosts(struct composer *composer, const struct service_config *s
                        struct service_extra *extra)
 {
 	const struct project_config *config = composer->request->config;
-	int port = composer->request->proxy_port;
-	cleanup_free char *suffix = port == 80 ? xstrdup("") : xasprintf(":%d", port);
 
 	strv_addf(&extra->hosts, "%s.%s", service->name, config->domain);
 	if (is_main(config, service))
 		strv_add(&extra->hosts, config->domain);
-	if (port)
-		extra->url = xasprintf("http://%s%s", extra->hosts.items[0], suffix);
 }
 
 static char *url_of(const char *service, void *data)
@@ -114,7 +110,8 @@ static const struct strv *injected_of(const char *service, void *data)
 static void inject(struct composer *composer, size_t i)
 {
 	const struct service_plan *plan = &composer->project->plans.items[i];
-	const struct service_extra *extra = &composer->project->extras.items[i];
+	cleanup_free char *url =
+		service_url(&composer->project->extras.items[i], composer->request->proxy_port);
 	struct strv *env = array_add(&composer->injected);
 
 	strv_env_set(env, "LOCALD", "1");
@@ -126,8 +123,8 @@ static void inject(struct composer *composer, size_t i)
 
 		strv_env_set(env, "PORT", port);
 	}
-	if (extra->url)
-		strv_env_set(env, "LOCALD_URL", extra->url);
+	if (url)
+		strv_env_set(env, "LOCALD_URL", url);
 }
 
 /* --- one plan --- */

@@ -332,13 +332,14 @@ static void start_supervisor(struct daemon *daemon)
 int daemon_init(struct daemon *daemon, struct error *err)
 {
 	cleanup(error_release) struct error no_proxy = ERROR_INIT;
+	cleanup_free char *memory = path_join(daemon->paths.run, "proxy.json");
 
 	daemon->started_real_ns = clock_real_ns();
 	daemon->route_timer = loop_add_timer(daemon->loop, -1, send_routes, daemon);
 	if (find_programs(daemon, err) < 0 || watch_signals(daemon, err) < 0 ||
 	    open_state(daemon, err) < 0)
 		return -1;
-	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, &no_proxy);
+	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, memory, &no_proxy);
 	if (!daemon->proxy)
 		log_err("no URLs: %s", no_proxy.text);
 	start_supervisor(daemon);

@@ -22,7 +22,6 @@ void project_release_plans(struct project *project)
 		service_plan_release(plan);
 	array_release(&project->plans);
 	array_foreach(extra, &project->extras) {
-		free(extra->url);
 		strv_release(&extra->hosts);
 		json_decref(extra->bundle);
 	}
@@ -48,6 +47,15 @@ int project_index(const struct project *project, const char *service)
 		if (str_eq(plan->name, service))
 			return (int)array_index(&project->plans, plan);
 	return -1;
+}
+
+char *service_url(const struct service_extra *extra, int proxy_port)
+{
+	if (proxy_port == 0 || extra->hosts.len == 0)
+		return NULL;
+	if (proxy_port == 80)
+		return xasprintf("http://%s", extra->hosts.items[0]);
+	return xasprintf("http://%s:%d", extra->hosts.items[0], proxy_port);
 }
 
 static json_t *deps_to_json(const struct service_plan *plan)
@@ -180,7 +188,6 @@ json_t *project_to_json(const struct project *project)
 		json_t *item = plan_to_json(plan);
 
 		json_set_str(item, "fingerprint", plan->fingerprint);
-		json_set_str(item, "url", extra->url);
 		json_object_set_new(item, "hosts", json_from_strv(&extra->hosts));
 		json_set_bool(item, "has_fixed_port", extra->has_fixed_port);
 		if (extra->bundle)
@@ -200,7 +207,6 @@ static int services_from_json(const json_t *services, struct project *project, s
 		struct service_plan *plan = array_add(&project->plans);
 		struct service_extra *extra = array_add(&project->extras);
 
-		extra->url = dup_str(item, "url");
 		extra->has_fixed_port = json_get_bool(item, "has_fixed_port", false);
 		extra->bundle = json_incref(json_object_get(item, "bundle"));
 		if (plan_from_json(item, plan, err) < 0 ||

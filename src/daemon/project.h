@@ -16,8 +16,7 @@ struct error;
 
 /* Beside each plan, at the same index. */
 struct service_extra {
-	char *url;         /* what a person opens; NULL without a port */
-	struct strv hosts; /* host names that the proxy routes to it */
+	struct strv hosts; /* host names that the proxy routes to it, the main one first */
 	bool has_fixed_port;
 	json_t *bundle; /* container mode: parameters of the bundle job without paths; else NULL */
 };
@@ -32,6 +31,9 @@ struct project {
 struct project *project_new(const char *id, const char *root, const char *name, const char *domain);
 void project_release_plans(struct project *project);
 void project_destroy(struct project *project); /* NULL is fine */
+
+/* "http://web.shop.localhost:8080"; NULL without a host name or a proxy (port 0). */
+char *service_url(const struct service_extra *extra, int proxy_port);
 
 /* Index of a service, -1 when there is none. */
 int project_index(const struct project *project, const char *service);

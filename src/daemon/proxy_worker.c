@@ -2,24 +2,31 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/fs.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
 #include "loop/child.h"
 #include "loop/loop.h"
 #include "net/listen.h"
 #include "proxy/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define RETRY_FIRST_MS 100
 #define RETRY_LAST_MS  30000
+#define ORPHAN_WAIT_MS 2000
+#define MEMORY_MAX     4096
 
 struct proxy_worker {
 	struct loop *loop;
-	char *program;
+	char *program, *memory;
 	struct listen_loopback listening;
 	int sock; /* to the proxy; -1 while there is none */
 	pid_t pid;
@@ -127,6 +134,56 @@ static int spawn(struct proxy_worker *worker, int remote, struct error *err)
 	                      err);
 }
 
+/* --- what is remembered: {"port", "pid", "start_ticks", "boot_id"} --- */
+
+static void remember(const struct proxy_worker *worker)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *object = json_object();
+	cleanup_free char *text = NULL;
+	struct proc_id id;
+
+	json_set_int(object, "port", worker->listening.port);
+	if (proc_identify(worker->pid, &id, &err) == 0) {
+		json_set_int(object, "pid", id.pid);
+		json_set_int(object, "start_ticks", (int64_t)id.start_ticks);
+		json_set_str(object, "boot_id", id.boot_id);
+	}
+	text = json_text(object);
+	if (fs_write_atomic(worker->memory, text, strlen(text), 0600, &err) < 0)
+		log_warn("proxy: %s", err.text);
+}
+
+static void wait_for_orphan(const struct proc_id *id)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_close int pidfd = proc_pidfd_open(id->pid, &err);
+	struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+
+	/* Checked with the pidfd open: from here on the number cannot become another's. */
+	if (pidfd >= 0 && proc_is_alive(id) && poll(&gone, 1, ORPHAN_WAIT_MS) == 0)
+		log_warn("proxy %d of a daemon that died does not go", (int)id->pid);
+}
+
+/* The port that was used before; 0 when there was none. */
+static int recall(const struct proxy_worker *worker)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *object = json_parse_file(worker->memory, MEMORY_MAX, &err);
+	struct proc_id id = {0};
+
+	if (!object)
+		return 0;
+	id.pid = (pid_t)json_get_int(object, "pid", 0);
+	id.start_ticks = (uint64_t)json_get_int(object, "start_ticks", 0);
+	str_copy(id.boot_id, sizeof(id.boot_id), json_get_str(object, "boot_id", ""));
+	if (id.pid > 0)
+		wait_for_orphan(&id);
+	return (int)json_get_int(object, "port", 0);
+}
+
+/* --- the process --- */
+
 static int start(struct proxy_worker *worker, struct error *err)
 {
 	const int ports[] = {worker->listening.port, worker->listening.port};
@@ -146,22 +203,35 @@ static int start(struct proxy_worker *worker, struct error *err)
 		let_go(worker);
 		return -1;
 	}
+	remember(worker);
 	send_routes(worker);
 	return 0;
 }
 
-struct proxy_worker *proxy_worker_new(struct loop *loop, const char *program, struct error *err)
+static int open_port(struct proxy_worker *worker, struct error *err)
 {
 	static const int ports[] = {80, 8080, 0};
+	cleanup(error_release) struct error taken = ERROR_INIT;
+	int before = recall(worker);
+
+	if (before > 0 && before <= 65535 &&
+	    listen_loopback(&before, 1, &worker->listening, &taken) == 0)
+		return 0;
+	return listen_loopback(ports, ARRAY_LEN(ports), &worker->listening, err);
+}
+
+struct proxy_worker *proxy_worker_new(struct loop *loop, const char *program, const char *memory,
+                                      struct error *err)
+{
 	struct proxy_worker *worker = xcalloc(1, sizeof(*worker));
 
 	worker->loop = loop;
 	worker->program = xstrdup(program);
+	worker->memory = xstrdup(memory);
 	worker->sock = worker->listening.ipv4 = worker->listening.ipv6 = -1;
 	worker->delay_ms = RETRY_FIRST_MS;
 	worker->retry = loop_add_timer(loop, -1, on_retry, worker);
-	if (listen_loopback(ports, ARRAY_LEN(ports), &worker->listening, err) == 0 &&
-	    start(worker, err) == 0)
+	if (open_port(worker, err) == 0 && start(worker, err) == 0)
 		return worker;
 	proxy_worker_free(worker);
 	return NULL;
@@ -175,6 +245,8 @@ void proxy_worker_free(struct proxy_worker *worker)
 	loop_source_free(worker->retry);
 	close_fd(&worker->listening.ipv4);
 	close_fd(&worker->listening.ipv6);
+	unlink(worker->memory);
+	free(worker->memory);
 	free(worker->program);
 	free(worker->routes);
 	free(worker);

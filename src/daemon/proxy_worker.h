@@ -16,8 +16,14 @@ struct error;
 struct loop;
 struct proxy_worker;
 
-/* program: our own binary. */
-struct proxy_worker *proxy_worker_new(struct loop *loop, const char *program, struct error *err);
+/*
+ * program: our own binary.  memory: a file that remembers port and process for as
+ * long as the daemon lives: one that was killed is followed by one on the same
+ * port, once the orphaned proxy has gone (waits for that, briefly).
+ */
+struct proxy_worker *proxy_worker_new(struct loop *loop, const char *program, const char *memory,
+                                      struct error *err);
+/* Ends the proxy and forgets the port. */
 void proxy_worker_free(struct proxy_worker *worker);
 
 int proxy_worker_port(const struct proxy_worker *worker);

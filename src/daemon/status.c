@@ -67,9 +67,12 @@ static json_t *depends_on(const struct service_plan *plan)
 	return names;
 }
 
-static json_t *service_to_status(const struct project *project, const struct service_extra *extra,
+static json_t *service_to_status(const struct daemon *daemon, const struct project *project,
+                                 const struct service_extra *extra,
                                  const struct service_snapshot *service)
 {
+	cleanup_free char *url =
+		service_url(extra, daemon->proxy ? proxy_worker_port(daemon->proxy) : 0);
 	const struct service_plan *plan = service->plan;
 	bool is_building = strv_has(&project->building, plan->name);
 	json_t *object = json_object(), *health = json_object(), *warnings = json_array();
@@ -95,7 +98,7 @@ static json_t *service_to_status(const struct project *project, const struct ser
 		json_set_int(object, "next_try_ms", service->next_try_ms);
 	set_number_or_null(object, "port", plan->port);
 	set_number_or_null(object, "observed_port", service->port);
-	json_set_str(object, "url", extra->url);
+	json_set_str(object, "url", url);
 	if (service->warning)
 		json_array_append_new(warnings, json_string(service->warning));
 	json_object_set_new(object, "warnings", warnings);
@@ -116,9 +119,9 @@ json_t *status_of_project(struct daemon *daemon, const struct project *project)
 		struct service_snapshot service;
 
 		if (supervisor_find(daemon->supervisor, project->id, plan->name, &service))
-			json_array_append_new(
-				services,
-				service_to_status(project, &project->extras.items[i], &service));
+			json_array_append_new(services, service_to_status(daemon, project,
+			                                                  &project->extras.items[i],
+			                                                  &service));
 	}
 	json_object_set_new(object, "services", services);
 	return object;
