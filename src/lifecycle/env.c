@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "lifecycle/dirs.h"
 
 #include <errno.h>
@@ -187,23 +188,19 @@ void env_add_layer_launch(struct strv *env, const char *layer)
 
 void env_path_remove(struct strv *env, const char *dir)
 {
-	const char *path = strv_env_get(env, "PATH");
-	cleanup_free char *copy = xstrdup_null(path);
-	cleanup(strv_release) struct strv kept = STRV_INIT;
-	char *rest = copy;
+	cleanup_free char *path = xstrdup_null(strv_env_get(env, "PATH"));
+	cleanup(strbuf_release) struct strbuf kept = STRBUF_INIT;
+	char *rest = path;
+	bool is_first = true;
 	char *part;
 
 	if (!path)
 		return;
-	strv_env_set(env, "PATH", "");
-	for (bool is_first = true; (part = strsep(&rest, ":"));) {
-		const char *old = strv_env_get(env, "PATH");
-		cleanup_free char *joined = NULL;
-
+	while ((part = strsep(&rest, ":"))) {
 		if (str_eq(part, dir))
 			continue;
-		joined = is_first ? xstrdup(part) : xasprintf("%s:%s", old, part);
-		strv_env_set(env, "PATH", joined);
+		strbuf_addf(&kept, "%s%s", is_first ? "" : ":", part);
 		is_first = false;
 	}
+	strv_env_set(env, "PATH", kept.buf);
 }
