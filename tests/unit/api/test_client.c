@@ -93,7 +93,7 @@ static void test_cut_json(void **state unused_arg)
 {
 	static const char *const answers[] = {JSON_ANSWER("200 OK", "14", "{\"version\":\"1\"}"),
 	                                      NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	cleanup_json json_t *answer = NULL;
@@ -111,7 +111,7 @@ static void test_two_calls(void **state unused_arg)
 		JSON_ANSWER("200 OK", "7", "{\"a\":1}"),
 		NULL,
 	};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	cleanup_json json_t *body = json_pack("{s:s}", "root", "/x");
@@ -135,7 +135,7 @@ static void test_error(void **state unused_arg)
 		"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
 		NULL,
 	};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 
@@ -168,7 +168,7 @@ static void test_stream(void **state unused_arg)
 		"4\r\n{\"n\"\r\n6\r\n:1}\n{\"\r\nd\r\nn\":2}\n\n{\"n\":3\r\n1\r\n}\r\n0\r\n\r\n",
 		NULL,
 	};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	int64_t sum = 0;
@@ -184,7 +184,7 @@ static void test_stream_stops(void **state unused_arg)
 		"{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":9}\n{\"n\":4}\n",
 		NULL,
 	};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	int64_t sum = 0;
@@ -200,7 +200,7 @@ static void test_bad_line(void **state unused_arg)
 {
 	static const char *const answers[] = {
 		"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"n\":1}\n{oops", NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	int64_t sum = 0;
@@ -214,7 +214,7 @@ static void test_lost(void **state unused_arg)
 	static const char *const answers[] = {
 		"", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":1}", "",
 		JSON_ANSWER("200 OK", "7", "{\"a\":1}"), NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	cleanup_json json_t *answer = NULL;
@@ -234,7 +234,7 @@ static void test_lost(void **state unused_arg)
 static void test_not_http(void **state unused_arg)
 {
 	static const char *const answers[] = {"SSH-2.0-OpenSSH_9.2\r\n\r\n", NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 
@@ -263,7 +263,7 @@ static void test_absent(void **state unused_arg)
 static void test_long_path(void **state unused_arg)
 {
 	static const char *const answers[] = {JSON_ANSWER("200 OK", "7", "{\"a\":1}"), NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(strbuf_release) struct strbuf path = STRBUF_INIT;
 	cleanup_json json_t *answer = NULL;
@@ -298,7 +298,7 @@ static void test_interrupt(void **state unused_arg)
 	/* The answer never ends; the third tick plays Ctrl-C. */
 	static const char *const answers[] = {
 		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"n\":1}\n", "never", NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	int64_t sum = 0;
@@ -322,7 +322,7 @@ static void test_interrupt(void **state unused_arg)
 static void test_idle(void **state unused_arg)
 {
 	static const char *const answers[] = {JSON_ANSWER("200 OK", "7", "{\"a\":1}"), NULL};
-	cleanup(stop_server) struct server server = start_server(answers);
+	cleanup(stop_server) unused_arg struct server server = start_server(answers);
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(freep_client) struct client *client = client_connect(sock_path, &err);
 	cleanup_json json_t *answer = NULL;
