@@ -47,7 +47,7 @@ static int tear_down(void **state unused_arg)
 	return 0;
 }
 
-static int parse(bool stop, ...)
+static int parse(int stop, ...)
 {
 	const struct option_target targets[] = {{table, &values}, {global, &values}};
 	char *argv[16];
