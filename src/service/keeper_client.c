@@ -198,7 +198,8 @@ static void look(struct loop_source *source, void *data)
 
 	if (connect_socket(keeper, &err) == 0)
 		return;
-	if (!has_exit_record(keeper) && may_appear(keeper))
+	/* With the record written its log may still be locked, and a next keeper be refused. */
+	if (may_appear(keeper) && (!has_exit_record(keeper) || is_log_locked(keeper)))
 		loop_timer_set(keeper->timer, APPEAR_RETRY_MS);
 	else
 		tell_gone(keeper);

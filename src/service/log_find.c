@@ -87,7 +87,16 @@ int log_last_lines(const char *log_dir, uint32_t run, size_t max, struct strv *r
 	while ((found = log_cursor_next(cursor, &entry, err)) > 0) {
 		size_t len = entry.len;
 
-		if (entry.kind != LOG_ENTRY_RECORD || entry.run != run || entry.stream == LOG_EVENT)
+		if (entry.kind != LOG_ENTRY_RECORD || entry.run != run)
+			continue;
+		/* A program that could not be executed said nothing; the keeper says why. */
+		if (entry.stream == LOG_EVENT && is_event(&entry, "fail")) {
+			const char *text = keeper_line_value(entry.data, entry.len, "text", &len);
+
+			if (text)
+				strv_add_take(&lines, xstrndup(text, len));
+		}
+		if (entry.stream == LOG_EVENT)
 			continue;
 		if (len > 0 && entry.data[len - 1] == '\n')
 			len--;
