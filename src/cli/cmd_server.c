@@ -23,13 +23,14 @@ static const struct option status_options[] = {
 	OPT_END,
 };
 
+/* `server status` is asked for by its exit code too, so -q may silence it. */
 static int say(struct cli *cli, enum glyph glyph, const char *text, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
 	style_glyph(&out, &cli->output.out, glyph);
 	strbuf_addf(&out, " %s\n", text);
-	return output_data(&cli->output, &out, err);
+	return output_done(&cli->output, &out, err);
 }
 
 static int run_start(struct cli *cli, int argc unused_arg, char **argv unused_arg,

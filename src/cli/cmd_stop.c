@@ -53,7 +53,7 @@ static int show(struct cli *cli, const struct progress *progress, bool is_all, s
 	else
 		strbuf_addf(&out, " %s: %zu service%s stopped\n", name, stopped,
 		            stopped == 1 ? "" : "s");
-	return output_data(&cli->output, &out, err);
+	return output_done(&cli->output, &out, err);
 }
 
 static int nothing_runs(struct cli *cli, struct error *err)
@@ -69,7 +69,7 @@ static int nothing_runs(struct cli *cli, struct error *err)
 	}
 	style_glyph(&out, &cli->output.out, GLYPH_OK);
 	strbuf_adds(&out, " nothing was running\n");
-	return output_data(&cli->output, &out, err);
+	return output_done(&cli->output, &out, err);
 }
 
 static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, struct error *err)

@@ -70,7 +70,7 @@ int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struc
 		return r;
 	if (r == 0) {
 		report_up(progress->result, progress_elapsed_ms(progress), &cli->output.out, &out);
-		if (output_data(&cli->output, &out, err) < 0)
+		if (output_done(&cli->output, &out, err) < 0)
 			return -1;
 		return report_did_nothing(progress->result) ? 0 : show_hints(cli);
 	}

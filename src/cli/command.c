@@ -18,7 +18,7 @@ const struct option global_options[] = {
                    COMPLETE_DIRS),
 	OPT_FLAG('h', "help", struct global_options, help, "Show help"),
 	OPT_FLAG('q', "quiet", struct global_options, is_quiet,
-                 "Say nothing but errors and results"),
+                 "Say nothing but errors and what was asked for"),
 	OPT_STRING(0, "sandbox", struct global_options, sandbox, "NAME",
                    "Use a daemon and state of their own", COMPLETE_NOTHING),
 	OPT_COUNT('v', "verbose", struct global_options, verbose, "Say more"),

@@ -37,5 +37,5 @@ int job_done(struct cli *cli, const struct strbuf *text, struct error *err)
 		return 0;
 	style_glyph(&out, &cli->output.out, GLYPH_OK);
 	strbuf_addf(&out, " %s\n", text->buf);
-	return output_data(&cli->output, &out, err);
+	return output_done(&cli->output, &out, err);
 }

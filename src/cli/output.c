@@ -138,6 +138,11 @@ int output_data(struct output *output, const struct strbuf *text, struct error *
 	return 0;
 }
 
+int output_done(struct output *output, const struct strbuf *text, struct error *err)
+{
+	return output->is_quiet ? 0 : output_data(output, text, err);
+}
+
 void output_error(struct output *output, const struct strbuf *text)
 {
 	cleanup(strbuf_release) struct strbuf all = STRBUF_INIT;

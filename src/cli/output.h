@@ -26,6 +26,8 @@ void output_init(struct output *output, const char *when);
 
 /* To stdout; -1 when it cannot be written. */
 int output_data(struct output *output, const struct strbuf *text, struct error *err);
+/* As output_data(), for what only confirms that something was done: nothing when quiet. */
+int output_done(struct output *output, const struct strbuf *text, struct error *err);
 /* To stderr, above the live region; nothing when quiet. */
 void output_note(struct output *output, const struct strbuf *text);
 /* As output_note(), quiet or not. */

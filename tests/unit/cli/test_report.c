@@ -169,8 +169,8 @@ static void test_nonsense(void **state unused_arg)
 		"{}",
 		"{\"services\":7}",
 		"{\"name\":[],\"services\":[1,null,{},{\"name\":3,\"state\":{},\"health\":[]}]}",
-		"{\"services\":[{\"state\":\"crashed\",\"last_exit\":7,\"last_lines\":[1],"
-		"\"warnings\":[2]}]}",
+		"{\"services\":[{\"state\":\"crashed\",\"last_lines\":[1],\"warnings\":[2]}]}",
+		"{\"services\":[{\"state\":\"crashed\",\"last_exit\":7}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -180,6 +180,7 @@ static void test_nonsense(void **state unused_arg)
 		cleanup_json json_t *flat = report_status_json(status);
 		cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
+		assert_non_null(flat);
 		report_status(project, project, 0, &plain, &out);
 		report_up(result, 0, &plain, &out);
 		report_failure(project, NULL, NULL, &plain, &out);
