@@ -138,9 +138,8 @@ static int report_failure(const struct build_phases *phases, const struct phase_
 		error_set(err, ERR_FAILED, "%s: the %s ended with exit code %d%s%s", info->name,
 		          info->program, result->exit_code, *result->tail ? ": " : "",
 		          last_line(result->tail));
-	if (*result->tail)
-		error_hint(err, "the last lines of its output were:\n%s", result->tail);
-	return -1;
+	/* The output itself was told line by line as log events. */
+	return error_hint(err, "its output is above; `locald build` shows it again");
 }
 
 static int run_one(const struct build_phases *phases, struct phase_runner *runner,

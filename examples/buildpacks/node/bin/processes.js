@@ -24,6 +24,9 @@ function fromPackage() {
 			return ['node', file];
 		}
 	}
+	if (pkg.scripts && pkg.scripts.dev) {
+		return ['npm', 'run', 'dev'];
+	}
 	return null;
 }
 
@@ -42,7 +45,6 @@ if (!processes.has('web')) {
 	}
 }
 if (!processes.size) {
-	console.error('no process: package.json has no start script and no main file, and there is no Procfile');
-	process.exit(1);
+	console.error('No process: package.json has no start or dev script and no main file, and there is no Procfile; name a command');
 }
 console.log([...processes].map(([type, command]) => entry(type, command)).join('\n'));
