@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+
+#define COPY_CHUNK (1 << 30)
 
 int fd_write_all(int fd, const void *data, size_t len, struct error *err)
 {
@@ -74,6 +77,23 @@ static int set_flag(int fd, int get, int set, int flag, bool on, struct error *e
 	if (flags < 0 || fcntl(fd, set, on ? flags | flag : flags & ~flag) < 0)
 		return error_errno(err, errno, "fcntl");
 	return 0;
+}
+
+int fd_copy(int from, int to, struct error *err)
+{
+	bool can_share = true; /* copy_file_range(2) may share blocks, but not everywhere */
+
+	for (;;) {
+		ssize_t copied = can_share ? copy_file_range(from, NULL, to, NULL, COPY_CHUNK, 0)
+		                           : sendfile(to, from, NULL, COPY_CHUNK);
+
+		if (copied > 0 || (copied < 0 && errno == EINTR))
+			continue;
+		if (!can_share)
+			return copied == 0 ? 0 : error_errno(err, errno, "copy");
+		/* At the end too: some file systems say so from the start. */
+		can_share = false;
+	}
 }
 
 int fd_set_nonblock(int fd, bool on, struct error *err)

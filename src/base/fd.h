@@ -21,6 +21,9 @@ int fd_read_exact(int fd, void *data, size_t len, struct error *err);
 /* Appends to `out` until end of file; EFBIG when more than max bytes come. */
 int fd_read_to_end(int fd, struct strbuf *out, size_t max, struct error *err);
 
+/* Copies from the one's offset to the end of its file, inside the kernel where it can. */
+int fd_copy(int from, int to, struct error *err);
+
 int fd_set_nonblock(int fd, bool on, struct error *err);
 int fd_set_cloexec(int fd, bool on, struct error *err);
 
