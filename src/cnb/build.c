@@ -272,7 +272,11 @@ static int open_cache(struct build *build, struct error *err)
 
 	if (fs_mkdirs_private(cache, err) < 0)
 		return -1;
-	build->lock = fs_lock(lock, true, err);
+	build->lock = fs_lock(lock, false, err);
+	if (build->lock < 0 && err->code == EWOULDBLOCK) {
+		cnb_progress(build->events, "prepare", "waiting for another build of this source");
+		build->lock = fs_lock(lock, true, err);
+	}
 	build->source_file = path_join(cache, "source.index");
 	build->record_file = path_join(cache, "build.json");
 	return build->lock < 0 ? -1 : 0;

@@ -12,6 +12,7 @@
 #include "cnb/events.h"
 #include "cnb/new_layer.h"
 #include "config/toml_write.h"
+#include "oci/reference.h"
 #include "oci/tar_tree.h"
 
 #include <errno.h>
@@ -367,7 +368,8 @@ int builder_create(const struct builder_request *request, const struct cnb_event
 	cleanup(creator_release) struct creator creator = {
 		.request = request, .events = events, .store = STORE_INIT};
 
-	if (builder_config_read(request->config, &creator.config, err) < 0 ||
+	if (reference_check_local_name(request->name, err) < 0 ||
+	    builder_config_read(request->config, &creator.config, err) < 0 ||
 	    buildpack_folders_read(&creator.config, &creator.buildpacks, err) < 0 ||
 	    check_order(&creator, err) < 0 || check_composites(&creator, err) < 0)
 		return -1;

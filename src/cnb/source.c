@@ -149,18 +149,6 @@ char *source_difference(const struct source *before, const struct source *after)
 
 /* ---- the copy ---- */
 
-static int copy_bytes(int from, int to, const char *path, struct error *err)
-{
-	for (;;) {
-		ssize_t copied = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
-
-		if (copied == 0)
-			return 0;
-		if (copied < 0)
-			return error_errno(err, errno, "copy %s", path);
-	}
-}
-
 static int copy_file(const struct copy *copy, const struct source_entry *entry,
                      const struct owner_ids *ids, struct error *err)
 {
@@ -171,8 +159,10 @@ static int copy_file(const struct copy *copy, const struct source_entry *entry,
 	if (from < 0)
 		return -1;
 	to = fs_open_beneath(copy->to, entry->path, O_WRONLY | O_CREAT | O_EXCL, 0600, err);
-	if (to < 0 || copy_bytes(from, to, entry->path, err) < 0)
+	if (to < 0)
 		return -1;
+	if (fd_copy(from, to, err) < 0)
+		return error_wrap(err, "%s", entry->path);
 	if (fchown(to, ids->uid, ids->gid) < 0 || fchmod(to, entry->mode | 0600) < 0)
 		return error_errno(err, errno, "give %s to the builder's user", entry->path);
 	return 0;

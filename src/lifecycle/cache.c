@@ -5,11 +5,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "lifecycle/dirs.h"
+#include "lifecycle/layout.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #define METADATA_FILE "io.buildpacks.lifecycle.cache.metadata"
+#define WORKSHOP      "workshop"
 #define METADATA_MAX  (8 * 1024 * 1024)
 
 void cache_release(struct cache *cache)
@@ -101,6 +103,22 @@ int cache_put(const struct cache *cache, const char *digest, const char *file, s
 	return copy_file(file, to, err);
 }
 
+char *cache_workshop(const struct cache *cache, struct error *err)
+{
+	cleanup_free char *dir = in(cache, "staging", WORKSHOP);
+
+	return layout_prepare(dir, err) < 0 ? NULL : take_ptr(dir);
+}
+
+int cache_take(const struct cache *cache, const char *digest, struct error *err)
+{
+	cleanup_free char *dir = in(cache, "staging", WORKSHOP);
+	cleanup_free char *from = layout_blob_path(dir, digest);
+	cleanup_free char *to = xasprintf("%s/staging/%s.tar", cache->dir, digest);
+
+	return rename(from, to) < 0 ? error_errno(err, errno, "rename %s", from) : 0;
+}
+
 void cache_note(struct cache *cache, const char *buildpack_id, const char *version,
                 const char *layer, json_t *entry)
 {
@@ -136,9 +154,12 @@ static int swap_generations(const struct cache *cache, struct error *err)
 int cache_commit(struct cache *cache, struct error *err)
 {
 	cleanup_free char *staging = in(cache, "staging", NULL);
+	cleanup_free char *workshop = in(cache, "staging", WORKSHOP);
 	cleanup_free char *file = in(cache, "staging", METADATA_FILE);
 	cleanup_free char *text = json_text(cache->next);
 
+	if (remove_path(workshop, err) < 0)
+		return -1;
 	if (json_equal(cache->next, cache->metadata))
 		return remove_path(staging, err);
 	if (fs_write_atomic(file, text, strlen(text), 0644, err) < 0)

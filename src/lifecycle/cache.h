@@ -38,6 +38,12 @@ bool cache_has(const struct cache *cache, const char *digest);
 int cache_keep(const struct cache *cache, const char *digest, struct error *err);
 /* Copies a tar into the new generation. */
 int cache_put(const struct cache *cache, const char *digest, const char *file, struct error *err);
+/*
+ * A directory of the new generation for image_layer_make(), and what it made there taken as
+ * the tar of that digest.
+ */
+char *cache_workshop(const struct cache *cache, struct error *err) must_check;
+int cache_take(const struct cache *cache, const char *digest, struct error *err);
 /* The layer's entry for the new generation; takes the reference. */
 void cache_note(struct cache *cache, const char *buildpack_id, const char *version,
                 const char *layer, json_t *entry);

@@ -1,6 +1,7 @@
 #include "lifecycle/dirs.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -140,17 +141,11 @@ int copy_file(const char *from, const char *to, struct error *err)
 	cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC);
 	cleanup_close int out = -1;
 	struct stat st;
-	ssize_t got;
 
 	if (in < 0 || fstat(in, &st) < 0)
 		return error_errno(err, errno, "open %s", from);
 	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
 	if (out < 0)
 		return error_errno(err, errno, "make %s", to);
-	do {
-		got = copy_file_range(in, NULL, out, NULL, 1 << 30, 0);
-	} while (got > 0);
-	if (got < 0)
-		return error_errno(err, errno, "copy %s to %s", from, to);
-	return 0;
+	return fd_copy(in, out, err) < 0 ? error_wrap(err, "%s to %s", from, to) : 0;
 }

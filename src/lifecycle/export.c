@@ -137,43 +137,51 @@ static const json_t *old_layer(const struct exporter *exporter, const char *id, 
 	return json_object_get(cache_layers(exporter->old, id), name);
 }
 
-/* Puts a layer's tar into the cache: as it lies there, from the image, or made anew. */
+/* Makes the tar of a layer for the cache alone; nothing is written when it has `known`. */
+static int make_for_cache(const struct exporter *exporter, const struct layer *layer,
+                          const char *known, struct image_layer *ret, struct error *err)
+{
+	cleanup_free char *workshop = cache_workshop(&exporter->cache, err);
+	struct tree tree = {.path = layer->dir};
+
+	if (!workshop || image_layer_make(workshop, known, fill_dir, &tree, ret, err) < 0)
+		return -1;
+	return ret->is_known ? 0 : cache_take(&exporter->cache, ret->digest, err);
+}
+
+/* exported: the layer as the image got it, or NULL when it is not for launch. */
 static int cache_layer(struct exporter *exporter, const struct group_item *item,
                        const struct layer *layer, const struct image_layer *exported,
                        struct error *err)
 {
-	cleanup_temp_dir char *temp = NULL;
-	cleanup_free char *file = NULL;
-	json_t *entry = layer_to_json(layer);
-	struct tree tree = {.path = layer->dir};
-	struct image_layer made;
+	struct cache *cache = &exporter->cache;
 	const json_t *cached =
-		json_object_get(cache_layers(exporter->cache.metadata, item->id), layer->name);
+		json_object_get(cache_layers(cache->metadata, item->id), layer->name);
 	const char *known = json_get_str(cached, "sha", NULL);
+	struct image_layer made = {0};
+	json_t *entry;
 
-	if (exported) {
+	if (known && !cache_has(cache, known))
+		known = NULL;
+	if (exported)
 		made = *exported;
-	} else {
-		temp = temp_dir_new(err);
-		if (!temp || layout_prepare(temp, err) < 0 ||
-		    image_layer_make(temp, known, fill_dir, &tree, &made, err) < 0) {
-			json_decref(entry);
+	/* Neither in the image's layout nor, for all we know, in the cache. */
+	if (!exported || (made.is_known && !cache_has(cache, made.digest))) {
+		if (make_for_cache(exporter, layer, known, &made, err) < 0)
 			return -1;
-		}
+		exported = NULL;
 	}
+	entry = layer_to_json(layer);
 	json_set_str(entry, "sha", made.digest);
-	cache_note(&exporter->cache, item->id, item->version, layer->name, entry);
-	if (cache_has(&exporter->cache, made.digest))
-		return cache_keep(&exporter->cache, made.digest, err);
-	/* A layer that the image reuses was not written: make its tar for the cache alone. */
-	if (made.is_known) {
-		temp = temp_dir_new(err);
-		if (!temp || layout_prepare(temp, err) < 0 ||
-		    image_layer_make(temp, NULL, fill_dir, &tree, &made, err) < 0)
-			return -1;
+	cache_note(cache, item->id, item->version, layer->name, entry);
+	if (cache_has(cache, made.digest))
+		return cache_keep(cache, made.digest, err);
+	if (exported) {
+		cleanup_free char *file = layout_blob_path(exporter->image.dir, made.digest);
+
+		return cache_put(cache, made.digest, file, err);
 	}
-	file = layout_blob_path(temp ? temp : exporter->image.dir, made.digest);
-	return cache_put(&exporter->cache, made.digest, file, err);
+	return 0;
 }
 
 static int export_layer(struct exporter *exporter, const struct group_item *item,

@@ -264,6 +264,19 @@ def test_a_changed_source_makes_new_layers(ready):
     assert changed.count(True) == 2, "the buildpack's layer and the application's"
 
 
+def test_layers_for_the_build_alone_are_cached(ready):
+    ready.buildpack("one", build=BUILD.replace("launch = true\\nbuild", "build"))
+    assert "making the layer" in ready.all()["build"]
+    assert len(ready.manifest()["layers"]) == 1 + 5, "the layer is not in the image"
+    cache = (ready.root / "cache/committed").stat().st_ino
+    assert "keeping the layer" in ready.all()["build"]
+    assert (ready.root / "cache/committed").stat().st_ino == cache
+    ready.write("app/input", "second\n")
+    assert "making the layer" in ready.all()["build"]
+    assert "keeping the layer" in ready.all()["build"]
+    assert [path.name for path in (ready.root / "cache").iterdir()] == ["committed"]
+
+
 def test_a_damaged_cache_costs_the_layer_only(ready):
     ready.all()
     tar = next((ready.root / "cache/committed").glob("sha256:*.tar"))
