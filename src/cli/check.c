@@ -157,20 +157,21 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 
 static void check_programs(struct cli *cli unused_arg, struct finding *finding)
 {
-	static const char *const names[] = {"locald-keeper", "locald-shim", "locald-lifecycle"};
+	/* Without the first nothing runs; the others are for containers and builds. */
+	static const char *const names[] = {"locald-keeper", "locald-shim", "locald-lifecycle",
+	                                    "locald-launcher"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		cleanup(error_release) struct error err = ERROR_INIT;
 		cleanup_free char *path = paths_libexec(names[i], &err);
+		cleanup_free char *missing = xasprintf("no %s", names[i]);
 
-		if (path) {
-			add_item(&finding->text, names[i]);
+		add_item(&finding->text, path ? names[i] : missing);
+		if (path)
 			continue;
-		}
 		worse(finding, i == 0 ? CHECK_BROKEN : CHECK_LIMITED);
-		add_item(&finding->text, err.text);
-		if (finding->fix.len == 0)
-			strbuf_adds(&finding->fix, err.hint ? err.hint : "install locald again");
+		strbuf_reset(&finding->fix);
+		strbuf_adds(&finding->fix, err.hint ? err.hint : "install locald again");
 	}
 }
 
