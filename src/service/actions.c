@@ -161,6 +161,55 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 	strv_copy(&ret->stop_args, &plan->stop_argv);
 }
 
+static bool is_success(const struct service *service)
+{
+	return service->last_exit.is_known && service->last_exit.signal == 0 &&
+	       service_plan_is_success(&service->plan, service->last_exit.code);
+}
+
+static bool may_restart(const struct service *service)
+{
+	const struct service_plan *plan = &service->plan;
+
+	if (plan->restart == PLAN_RESTART_NO || service->is_removed)
+		return false;
+	if (is_success(service) && (plan->oneshot || plan->restart != PLAN_RESTART_ALWAYS))
+		return false;
+	return plan->max_restarts == 0 || service->crashes <= plan->max_restarts;
+}
+
+static void on_retry(void *data)
+{
+	struct service *service = data;
+
+	service_clear_timers(service);
+	service_handle(service, EVENT_RETRY);
+}
+
+static void schedule_retry(struct service *service)
+{
+	size_t last = ARRAY_LEN(backoff_s) - 1;
+	size_t step = service->crashes > 0 ? (size_t)service->crashes - 1 : 0;
+	int64_t delay_ms = 1000 * backoff_s[step < last ? step : last];
+
+	service->has_next_try = true;
+	service->next_try_at_ms = now_ms(service) + delay_ms;
+	set_timer(service, delay_ms, on_retry);
+}
+
+/* What held the port when a crashed service is started again may be on its way out. */
+static void refuse_port(struct service *service)
+{
+	bool is_restart = service->crashes > 0 && may_restart(service);
+
+	give_up(service);
+	if (!is_restart)
+		return;
+	service->crashes++;
+	schedule_retry(service);
+	service_changed(service);
+}
+
 static void launch(struct service *service)
 {
 	const struct supervisor_world *world = service->sup->world;
@@ -170,7 +219,7 @@ static void launch(struct service *service)
 	if (service->plan.has_port && service->plan.port > 0 &&
 	    world->port_check(service->plan.port, world->data, &err) < 0) {
 		error_move(&service->failure, &err);
-		give_up(service);
+		refuse_port(service);
 		return;
 	}
 	/* The number is told, and saved, before there is a process that has it. */
@@ -320,48 +369,12 @@ static char *exit_text(const struct service_exit *exit)
 	return xasprintf("exited with code %d after %s", exit->code, seconds);
 }
 
-static bool is_success(const struct service *service)
-{
-	return service->last_exit.is_known && service->last_exit.signal == 0 &&
-	       service_plan_is_success(&service->plan, service->last_exit.code);
-}
-
 /* What a shell or the keeper says when there is nothing to run: trying again will not help. */
 static bool cannot_run(const struct service *service, bool was_ready)
 {
 	const struct service_exit *exit = &service->last_exit;
 
 	return exit->is_known && !was_ready && (exit->code == 127 || exit->code == 126);
-}
-
-static bool may_restart(const struct service *service)
-{
-	const struct service_plan *plan = &service->plan;
-
-	if (plan->restart == PLAN_RESTART_NO || service->is_removed)
-		return false;
-	if (is_success(service) && (plan->oneshot || plan->restart != PLAN_RESTART_ALWAYS))
-		return false;
-	return plan->max_restarts == 0 || service->crashes <= plan->max_restarts;
-}
-
-static void on_retry(void *data)
-{
-	struct service *service = data;
-
-	service_clear_timers(service);
-	service_handle(service, EVENT_RETRY);
-}
-
-static void schedule_retry(struct service *service)
-{
-	size_t last = ARRAY_LEN(backoff_s) - 1;
-	size_t step = service->crashes > 0 ? (size_t)service->crashes - 1 : 0;
-	int64_t delay_ms = 1000 * backoff_s[step < last ? step : last];
-
-	service->has_next_try = true;
-	service->next_try_at_ms = now_ms(service) + delay_ms;
-	set_timer(service, delay_ms, on_retry);
 }
 
 static void keep_last_lines(struct service *service)

@@ -6,6 +6,7 @@
 #include "loop/child.h"
 #include "loop/loop.h"
 #include "service/log_reader.h"
+#include "service/proc_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,6 +93,9 @@ static void tell_gone(struct keeper *keeper)
 			.killed = keeper->last.killed,
 			.run_ms = (clock_real_ns() - keeper->last.started_real_ns) / 1000000,
 		};
+	} else if (keeper->has_last) {
+		/* Nobody watches or logs it any more, and the next run must not meet it. */
+		proc_tree_kill(keeper->last.pid, keeper->last.start_ticks);
 	}
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }

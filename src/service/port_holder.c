@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "service/proc_tree.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -125,35 +126,6 @@ static void each_socket(pid_t pid, socket_fn *fn, void *data)
 	closedir(fds);
 }
 
-struct pids {
-	ARRAY(pid_t) items;
-};
-
-static void add_children(pid_t pid, struct pids *pids)
-{
-	char path[96];
-	struct dirent *entry;
-	DIR *tasks;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	tasks = opendir(path);
-	while (tasks && (entry = readdir(tasks))) {
-		cleanup_file FILE *file = NULL;
-		int child;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", (int)pid,
-		         entry->d_name);
-		file = fopen(path, "re");
-		/* NOLINTNEXTLINE(cert-err34-c): the kernel writes these numbers. */
-		while (file && fscanf(file, "%d", &child) == 1)
-			*array_add(&pids->items) = child;
-	}
-	if (tasks)
-		closedir(tasks);
-}
-
 struct search {
 	const struct port_listeners *among;
 	struct port_listeners *found;
@@ -171,22 +143,17 @@ static void take_listener(pid_t pid, uint64_t inode, void *data)
 			*array_add(&search->found->items) = *listener;
 }
 
-#define TREE_MAX 4096
-
 void port_listeners_of_tree(const struct port_listeners *listeners, pid_t root,
                             struct port_listeners *ret)
 {
 	struct search search = {.among = listeners, .found = ret};
-	struct pids pids = {0};
+	cleanup(proc_tree_release) struct proc_tree tree = {0};
 
 	if (listeners->items.len == 0 || root <= 0)
 		return;
-	*array_add(&pids.items) = root;
-	for (size_t i = 0; i < pids.items.len && i < TREE_MAX; i++) {
-		each_socket(pids.items.items[i], take_listener, &search);
-		add_children(pids.items.items[i], &pids);
-	}
-	array_release(&pids.items);
+	proc_tree_read(root, &tree);
+	array_foreach(pid, &tree.pids)
+		each_socket(*pid, take_listener, &search);
 }
 
 struct owner_search {

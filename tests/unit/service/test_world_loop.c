@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "loop/loop.h"
 #include "service/log_reader.h"
 #include "service/port_pool.h"
@@ -473,6 +474,33 @@ static void test_a_daemon_that_died_while_starting(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
+static pid_t parent_of(pid_t pid)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct proc_stat stat;
+
+	assert_int_equal(proc_read_stat(pid, &stat, &err), 0);
+	return stat.ppid;
+}
+
+static void test_a_killed_keeper_leaves_no_second_process(void **state)
+{
+	struct fixture *f = *state;
+	int port = free_port();
+	pid_t old;
+
+	add_listener(f, "web", port, port);
+	apply(f);
+	old = find(f, "web").pid;
+	assert_int_equal(kill(parent_of(old), SIGKILL), 0);
+	wait_state(f, "web", SERVICE_CRASHED, false);
+	assert_false(find(f, "web").last_exit.is_known);
+	wait_state(f, "web", SERVICE_RUNNING, true);
+	assert_int_equal(find(f, "web").run, 2);
+	assert_int_not_equal(find(f, "web").pid, old);
+	stop_all(f);
+}
+
 static void test_restart_after_restart_has_one_process(void **state)
 {
 	struct fixture *f = *state;
@@ -548,6 +576,7 @@ int main(int argc, char **argv)
 		TEST(test_a_new_daemon_finds_what_runs),
 		TEST(test_a_new_daemon_learns_of_exits_it_missed),
 		TEST(test_a_daemon_that_died_while_starting),
+		TEST(test_a_killed_keeper_leaves_no_second_process),
 		TEST(test_restart_after_restart_has_one_process),
 		TEST(test_many_at_once),
 	};
