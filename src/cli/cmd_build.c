@@ -13,16 +13,19 @@ static const struct option options[] = {
 	OPT_END,
 };
 
-/* "web built sha256:9f3c… in 21s", with the reason that the job gave. */
+/* "web built sha256:9f3c… in 21s  package-lock.json changed", or "web unchanged sha256:9f3c…" */
 static void add_image(struct strbuf *out, const json_t *image)
 {
 	const json_t *result = json_object_get(image, "result");
+	bool is_hit = json_get_bool(result, "hit", false);
 	const char *service = json_get_str(image, "service", "?");
 	const char *reason = json_get_str(result, "reason", NULL);
 
 	style_safe(out, service, strlen(service));
-	strbuf_adds(out, json_get_bool(result, "hit", false) ? " unchanged " : " built ");
+	strbuf_adds(out, is_hit ? " unchanged " : " built ");
 	image_add_digest(out, json_get_str(result, "digest", ""));
+	if (is_hit)
+		return;
 	strbuf_adds(out, " in ");
 	style_duration(out, json_get_int(result, "duration_ms", 0));
 	if (reason) {
