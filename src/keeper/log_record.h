@@ -30,7 +30,7 @@ enum log_stream { LOG_OUT = 1, LOG_ERR = 2, LOG_EVENT = 3 };
 
 #define LOG_RECORD_HEAD     52
 #define LOG_RECORD_OVERHEAD (LOG_RECORD_HEAD + 4)
-#define LOG_RECORD_MAX_DATA (64 * 1024)
+#define LOG_RECORD_MAX_DATA (64UL * 1024)
 #define LOG_RECORD_MAX      (LOG_RECORD_MAX_DATA + LOG_RECORD_OVERHEAD)
 
 struct log_record {

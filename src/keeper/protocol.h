@@ -17,7 +17,7 @@
 
 struct error;
 
-#define KEEPER_SPEC_MAX   (4 * 1024 * 1024)
+#define KEEPER_SPEC_MAX   (4UL * 1024 * 1024)
 #define KEEPER_PACKET_MAX 4096
 
 struct keeper_spec {

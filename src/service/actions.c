@@ -190,7 +190,7 @@ static void schedule_retry(struct service *service)
 {
 	size_t last = ARRAY_LEN(backoff_s) - 1;
 	size_t step = service->crashes > 0 ? (size_t)service->crashes - 1 : 0;
-	int64_t delay_ms = 1000 * backoff_s[step < last ? step : last];
+	int64_t delay_ms = INT64_C(1000) * backoff_s[step < last ? step : last];
 
 	service->has_next_try = true;
 	service->next_try_at_ms = now_ms(service) + delay_ms;

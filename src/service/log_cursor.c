@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 /* Read so much at a time; the buffer holds more only for a record that needs it. */
-#define CHUNK (32 * 1024)
+#define CHUNK (32UL * 1024)
 /* A folder's change time is coarse: within this of now, another change could share it. */
 #define COARSE_NS 100000000
 

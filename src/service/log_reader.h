@@ -23,7 +23,7 @@ struct error;
 struct strbuf;
 struct strv;
 
-#define LOG_READER_BUFFER (128 * 1024)
+#define LOG_READER_BUFFER (128UL * 1024)
 
 enum log_entry_kind { LOG_ENTRY_RECORD, LOG_ENTRY_EVICTED, LOG_ENTRY_DROPPED };
 
