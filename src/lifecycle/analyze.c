@@ -24,7 +24,8 @@ static int read_previous(const struct platform *platform, json_t *analyzed, stru
 		if (err->code != ERR_NOT_FOUND)
 			return -1;
 		error_release(err);
-		printf("Previous image with name \"%s\" not found\n", name);
+		if (platform->is_verbose)
+			printf("Previous image with name \"%s\" not found\n", name);
 		return 0;
 	}
 	json_object_set_new(entry, "reference", json_sprintf("%s@%s", image.dir, image.digest));

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "lifecycle/detection.h"
 #include "lifecycle/exit_code.h"
 #include "lifecycle/phases.h"
@@ -19,7 +20,8 @@ struct detector {
 	struct detections detections;
 	bool had_error; /* a buildpack that was needed could not say */
 	int tried;
-	struct group group; /* the result */
+	struct strbuf report; /* of the groups tried: shown when none builds */
+	struct group group;   /* the result */
 	json_t *entries;
 };
 
@@ -36,6 +38,7 @@ static int detect_list(struct detector *detector, const struct pending *pending,
 static void detector_release(struct detector *detector)
 {
 	detections_release(&detector->detections);
+	strbuf_release(&detector->report);
 	group_release(&detector->group);
 	json_decref(detector->entries);
 }
@@ -63,8 +66,8 @@ static const char *verdict(const struct group_item *item, int code)
 	return code == DETECT_FAILED ? "fail" : "err";
 }
 
-/* One output for each buildpack, however many groups it was in. */
-static void print_outputs(const struct detector *detector)
+/* What each buildpack said, once, however many groups it was in; then the groups. */
+static void print_report(const struct detector *detector)
 {
 	array_foreach(detection, &detector->detections.items) {
 		const struct buildpack *bp = detection->buildpack;
@@ -76,15 +79,17 @@ static void print_outputs(const struct detector *detector)
 		if (!str_ends(detection->output, "\n"))
 			putchar('\n');
 	}
+	fputs(detector->report.buf, stdout);
 }
 
-static void print_verdict(const struct group_item *item, const struct detection *detection)
+static void add_verdict(struct strbuf *report, const struct group_item *item,
+                        const struct detection *detection)
 {
-	printf("%s: %s@%s", verdict(item, detection->code), item->id, item->version);
+	strbuf_addf(report, "%s: %s@%s", verdict(item, detection->code), item->id, item->version);
 	if (detection->code != DETECT_PASSED && detection->code != DETECT_FAILED &&
 	    detection->code != DETECT_MISMATCH)
-		printf(" (exit code %d)", detection->code);
-	putchar('\n');
+		strbuf_addf(report, " (exit code %d)", detection->code);
+	strbuf_addch(report, '\n');
 }
 
 /* All members have run: is this a group that builds? */
@@ -92,10 +97,11 @@ static int resolve(struct detector *detector, const struct group *done, struct e
 {
 	struct plan_candidates candidates = {0};
 	cleanup(error_release) struct error reason = ERROR_INIT;
+	struct strbuf *report = &detector->report;
 	bool fits = true;
 	int result = FAILED;
 
-	printf("======== Results, group %d ========\n", detector->tried);
+	strbuf_addf(report, "======== Results, group %d ========\n", detector->tried);
 	array_foreach(item, &done->items) {
 		const struct detection *detection =
 			detections_get(&detector->detections, item, err);
@@ -105,7 +111,7 @@ static int resolve(struct detector *detector, const struct group *done, struct e
 			array_release(&candidates.items);
 			return -1;
 		}
-		print_verdict(item, detection);
+		add_verdict(report, item, detection);
 		if (detection->code == DETECT_PASSED) {
 			candidate = array_add(&candidates.items);
 			candidate->item = *item;
@@ -119,11 +125,11 @@ static int resolve(struct detector *detector, const struct group *done, struct e
 		fits = fits && item->is_optional;
 	}
 	if (!fits)
-		puts("fail: a buildpack that the group needs did not pass");
+		strbuf_adds(report, "fail: a buildpack that the group needs did not pass\n");
 	else if (!candidates.items.len)
-		puts("fail: no buildpack of the group passed");
+		strbuf_adds(report, "fail: no buildpack of the group passed\n");
 	else if (plan_resolve(&candidates, &detector->group, &detector->entries, &reason) < 0)
-		printf("fail: %s\n", reason.text);
+		strbuf_addf(report, "fail: %s\n", reason.text);
 	else
 		result = DETECTED;
 	array_release(&candidates.items);
@@ -223,7 +229,7 @@ static int write_results(const struct detector *detector, struct error *err)
 
 static int fail(const struct detector *detector, struct error *err)
 {
-	print_outputs(detector);
+	print_report(detector);
 	if (detector->had_error)
 		exit_error(err, EXIT_DETECT_BROKEN,
 		           "no group of buildpacks passed detection, and some buildpacks failed");
@@ -235,7 +241,8 @@ static int fail(const struct detector *detector, struct error *err)
 
 int phase_detect(const struct platform *platform, struct error *err)
 {
-	cleanup(detector_release) struct detector detector = {.platform = platform};
+	cleanup(detector_release) struct detector detector = {.platform = platform,
+	                                                      .report = STRBUF_INIT};
 	cleanup_json json_t *root = NULL;
 	const json_t *order;
 	int outcome;
@@ -257,6 +264,6 @@ int phase_detect(const struct platform *platform, struct error *err)
 	if (outcome == FAILED)
 		return fail(&detector, err);
 	if (platform->is_verbose)
-		print_outputs(&detector);
+		print_report(&detector);
 	return write_results(&detector, err);
 }
