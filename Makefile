@@ -43,7 +43,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) --prefix '$(PREFIX)' >/dev/null
+	@said=$$(meson setup $(BUILD) --prefix '$(PREFIX)' 2>&1) || { echo "$$said" >&2; exit 1; }
 
 setup-%:
 	$(SETUP) $*
