@@ -49,6 +49,7 @@ static void test_addresses(void **state)
 	cleanup_close int any = listen_v4(INADDR_ANY, &any_port);
 	cleanup_close int six_fd = listen_on((const struct sockaddr *)&six, sizeof(six), &six_port);
 
+	assert_true(loopback >= 0 && any >= 0);
 	assert_int_equal(port_listeners_read(&all, &err), 0);
 	listener = port_listeners_find(&all, loopback_port);
 	assert_non_null(listener);
