@@ -437,7 +437,7 @@ static void test_a_new_daemon_learns_of_exits_it_missed(void **state)
 	struct fixture *f = *state;
 	struct service_plan *plan =
 		add_script(f, "web", "while [ ! -e go ]; do sleep 0.02; done; exit 9");
-	cleanup_free char *go = path_join(f->dir, "go"), *socket = NULL;
+	cleanup_free char *go = path_join(f->dir, "go");
 	cleanup_close int fd = -1;
 	pid_t pid;
 
