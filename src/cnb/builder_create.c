@@ -282,7 +282,10 @@ static int load_image(const struct creator *creator, const char *name, struct to
 {
 	if (image_load(&creator->store, name, ret, err) == 0)
 		return 0;
-	return error_wrap(err, "%s:%d:%d", creator->config.file, pos.line, pos.column);
+	error_wrap(err, "%s:%d:%d", creator->config.file, pos.line, pos.column);
+	return err->hint ? -1
+	                 : error_hint(err, "`locald image list` shows what there is; `locald image "
+	                                   "import` and `locald image pull` add to it");
 }
 
 /* ---- the images ---- */
