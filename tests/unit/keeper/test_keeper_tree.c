@@ -28,8 +28,8 @@ static void test_stop_reaches_every_kind_of_descendant(void **state)
 		"(setsid sh -c 'echo $$ >pid; exec sleep 100' &) ; sleep 100",
 		"(sh -c '(sh -c \"echo \\$\\$ >pid; exec sleep 100\" &)' &) ; sleep 100",
 		"nohup sh -c 'echo $$ >pid; exec sleep 100' >/dev/null 2>&1 & wait",
-		"setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >pid; while :; do sleep 1; done' & "
-		"wait",
+		("setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >pid; while :; do sleep 1; done' & "
+	         "wait"),
 	};
 	struct fixture *f = *state;
 
