@@ -156,7 +156,7 @@ The demo runs on, in containers.  To look:
   {services["web"]["url"]}   in a browser, or with curl
   {locald.shown} -C examples/demo status
   {locald.shown} -C examples/demo logs -f
-  {locald.shown} -C examples/demo up --host web     web on the host, the others as they are
+  {locald.shown} -C examples/demo up               everything on the host again
 
 To stop it, and then locald itself:
 
