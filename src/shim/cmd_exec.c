@@ -148,6 +148,7 @@ static int start_and_wait(struct container *container, const struct exec_options
 	struct join_request request = {.target = container->state.pid,
 	                               .proc = proc,
 	                               .exec = &exec,
+	                               .is_detached = options->is_detached,
 	                               .cgroup = &container->state.cgroup};
 	pid_t pid;
 

@@ -31,13 +31,17 @@ struct stage {
 	char path[PATH_MAX]; /* the program */
 };
 
-/* Root inside the namespace, when there is one: from here on host id 0 is gone. */
+/* Root inside the user namespace, where there is one: from here on host id 0 is gone. */
 static int take_ids(const struct plan *plan, struct error *err)
 {
-	if (plan->has_new_userns && plan->maps_root) {
+	bool has_joined = plan->spec->ns[NS_USER].path;
+
+	if (has_joined || (plan->has_new_userns && plan->maps_root)) {
 		if (plan->exec.can_set_groups && setgroups(0, NULL) < 0)
 			return error_errno(err, errno, "setgroups");
-		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		/* Only the maps of a new namespace are known; a joined one may have no root. */
+		if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) &&
+		    !(has_joined && errno == EINVAL))
 			return error_errno(err, errno, "become root in the user namespace");
 	}
 	/* A change of ids ends this. */

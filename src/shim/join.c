@@ -203,6 +203,7 @@ pid_t join_start(const struct join_request *request, int *ret_terminal, struct e
 		return error_errno(err, errno, "socketpair");
 	sync = ends[0];
 	joining.sync = ends[1];
+	request->exec->parent = request->is_detached ? -1 : ends[1];
 	pid = start(&joining, sync, err);
 	if (pid < 0 || follow(request, pid, sync, ret_terminal, err) == 0)
 		return pid;

@@ -9,6 +9,7 @@
 
 #include "base/attrs.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct error;
@@ -20,6 +21,7 @@ struct join_request {
 	int pidfd;    /* of it */
 	int proc;     /* /proc of the host */
 	int console_socket;
+	bool is_detached; /* outlives us */
 	struct plan_exec *exec;
 	const struct cgroup *cgroup;
 };

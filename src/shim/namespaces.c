@@ -1,6 +1,7 @@
 #include "shim/namespaces.h"
 
 #include "base/error.h"
+#include "shim/idmap.h"
 #include "shim/init.h"
 #include "shim/plan.h"
 #include "shim/sync.h"
@@ -97,12 +98,13 @@ static int join(const int joined[], struct error *err)
 	return 0;
 }
 
-static no_return void run_between(const struct plan *plan, const int joined[], int cgroup)
+static no_return void run_between(struct plan *plan, const int joined[], int cgroup)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	pid_t pid;
 
 	if (join(joined, &err) == 0) {
+		plan->exec.can_set_groups = idmap_can_set_groups(plan->spec);
 		pid = clone_child(plan, CLONE_PARENT, cgroup, &err);
 		if (pid > 0 && sync_send_pid(plan->sync, pid, &err) == 0)
 			_exit(0);
@@ -111,7 +113,7 @@ static no_return void run_between(const struct plan *plan, const int joined[], i
 	_exit(125);
 }
 
-pid_t namespaces_clone(const struct plan *plan, const int joined[], int cgroup, int parent_sync,
+pid_t namespaces_clone(struct plan *plan, const int joined[], int cgroup, int parent_sync,
                        struct error *err)
 {
 	pid_t between, pid;

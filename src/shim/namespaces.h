@@ -21,7 +21,7 @@ int namespaces_open(const struct spec *spec, int fds[], struct error *err);
  * The child runs init_main(); its pid is returned.  cgroup is a v2 directory for
  * it or -1; parent_sync is our end of plan->sync.
  */
-pid_t namespaces_clone(const struct plan *plan, const int joined[], int cgroup, int parent_sync,
+pid_t namespaces_clone(struct plan *plan, const int joined[], int cgroup, int parent_sync,
                        struct error *err);
 /* Why a clone with namespaces may fail here, as a hint. */
 void namespaces_hint(int code, struct error *err);

@@ -71,10 +71,13 @@ int seal_self(const struct spec *spec, struct error *err)
 	cleanup_close int memory = -1;
 	cleanup(strv_release) struct strv argv = STRV_INIT;
 	struct stat st;
+	int seals;
 
 	if (exe < 0 || fstat(exe, &st) < 0)
 		return error_errno(err, errno, "/proc/self/exe");
-	if ((fcntl(exe, F_GET_SEALS) & SEALS) == SEALS || !can_be_overwritten(spec, &st))
+	/* A file on a disk has no seals: -1. */
+	seals = fcntl(exe, F_GET_SEALS);
+	if ((seals >= 0 && (seals & SEALS) == SEALS) || !can_be_overwritten(spec, &st))
 		return 0;
 	memory = copy_to_memory(exe, st.st_size, err);
 	if (memory < 0 || read_arguments(&argv, err) < 0)

@@ -161,6 +161,17 @@ class Shim:
             assert result.returncode == check, f"{args}: {result}"
         return result
 
+    def detached(self, *args, check=0):
+        """A command whose container keeps the standard streams open; returns what they got."""
+        with open(self.folder / "detached", "w+b") as out:
+            result = subprocess.run(
+                self.command(*args), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
+                timeout=60, check=False, **self.user.arguments)
+            out.seek(0)
+            text = out.read().decode()
+        assert result.returncode == check, f"{args}: {text}"
+        return text
+
     def start(self, *args, **kwargs):
         return subprocess.Popen(
             self.command(*args), text=True, **{"cwd": "/", "stdin": subprocess.DEVNULL,
@@ -170,8 +181,8 @@ class Shim:
         return self("run", "--bundle", bundle.path, *options, container, **kwargs)
 
     def output(self, bundle, script, **kwargs):
-        """What a script prints in the container."""
-        return self.run(bundle.sh(script), check=0, **kwargs).stdout
+        """What a script prints in the container, whatever its last command says."""
+        return self.run(bundle.sh(script + "\n:"), check=0, **kwargs).stdout
 
     def new_bundle(self, populated=True):
         self.count += 1

@@ -16,6 +16,7 @@ def overlay(shim):
     second = bundle.mkdir("second")
     (second / "layer").write_text("second")
     (lower / "layer").write_text("first")
+    shim.user.own(second / "layer")
     bundle.mkdir("upper")
     bundle.mkdir("work")
     bundle.config["mounts"].insert(0, {
