@@ -55,20 +55,22 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
 }
 
 /*
- * Two locks: daemon.lock while somebody starts, handed on by the starter, and
- * daemon.running for as long as there is a daemon.
+ * Two locks: daemon.lock in the run directory while somebody starts, handed on by
+ * the starter, and daemon.running in the state directory for as long as there is a
+ * daemon: the database is for one, even where two shells disagree on the run directory.
  */
 static int take_locks(struct daemon *daemon, struct options *options, struct error *err)
 {
 	cleanup_free char *starting = paths_daemon_lock(&daemon->paths);
-	cleanup_free char *running = path_join(daemon->paths.run, "daemon.running");
+	cleanup_free char *running = path_join(daemon->paths.state, "daemon.running");
 
 	if (options->lock_fd < 0)
 		options->lock_fd = fs_lock(starting, false, err);
 	if (options->lock_fd >= 0)
 		daemon->running_lock = fs_lock(running, false, err);
 	if (options->lock_fd < 0 || daemon->running_lock < 0)
-		return error_hint(err, "a daemon is running already: locald server status");
+		return error_hint(err, "a daemon is running already, perhaps one of a shell with "
+		                       "another XDG_RUNTIME_DIR");
 	return 0;
 }
 
