@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -97,4 +98,19 @@ int proc_pidfd_open(pid_t pid, struct error *err)
 	if (fd < 0)
 		return error_errno(err, errno, "pidfd_open %d", (int)pid);
 	return fd;
+}
+
+void proc_reset_signals(void)
+{
+	/*
+	 * By system call: the C library keeps 32 and 33 to itself, and leaves them ignored in what
+	 * posix_spawn(3) starts.  All zero is SIG_DFL, no flags, no mask, whatever the layout.
+	 */
+	const char action[64] = {0};
+	sigset_t none;
+
+	for (int signo = 1; signo < NSIG; signo++)
+		syscall(SYS_rt_sigaction, signo, action, NULL, NSIG / 8);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }

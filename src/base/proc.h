@@ -28,6 +28,9 @@ void proc_boot_id(char out[PROC_BOOT_ID_SIZE]);
 
 int proc_pidfd_open(pid_t pid, struct error *err);
 
+/* Every signal at its default, none blocked: for a child about to execute a program. */
+void proc_reset_signals(void);
+
 /* One line of /proc/PID/stat that matters to us. */
 struct proc_stat {
 	char comm[64];

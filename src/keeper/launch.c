@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,17 +15,6 @@ struct failure {
 	int error;
 	enum { AT_SETUP, AT_CWD, AT_EXEC } step;
 };
-
-static void reset_signals(void)
-{
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* When memory runs out, the service goes before what watches it.  Raising is always allowed. */
 static void raise_oom_score(void)
@@ -60,7 +50,7 @@ static __attribute__((noreturn)) void become(const struct launch *launch, int re
 
 	setpgid(0, 0);
 	raise_oom_score();
-	reset_signals();
+	proc_reset_signals();
 	if (arrange_fds(launch, &report) == 0) {
 		failure.step = AT_CWD;
 		if (chdir(launch->cwd) == 0) {

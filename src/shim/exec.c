@@ -1,6 +1,7 @@
 #include "shim/exec.h"
 
 #include "base/error.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "shim/plan.h"
 
@@ -125,18 +126,6 @@ void exec_own_stdio(const struct spec_process *process)
 		if (fchown(fd, process->uid, process->gid) < 0)
 			continue;
 	}
-}
-
-void exec_reset_signals(void)
-{
-	const struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	/* Those that cannot be changed are the default already. */
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 struct sched_attributes { /* struct sched_attr of linux/sched/types.h */
@@ -292,7 +281,7 @@ int exec_program(const struct plan_exec *exec, const char *path, struct error *e
 		return error_errno(err, errno, "close_range");
 	if (set_identity(exec, err) < 0)
 		return -1;
-	exec_reset_signals();
+	proc_reset_signals();
 	execve(path, exec->argv, exec->envp);
 	return cannot_run(path, errno, err);
 }

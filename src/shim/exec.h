@@ -28,8 +28,6 @@ int exec_take_terminal(int fd, struct error *err);
 void exec_own_stdio(const struct spec_process *process);
 /* SIGKILL when the shim dies; to be said again after each change of ids, which ends it. */
 int exec_die_with_parent(const struct plan_exec *exec, struct error *err);
-/* Default dispositions and an empty mask. */
-void exec_reset_signals(void);
 /* Identity, limits, capabilities, seccomp; then path is executed. */
 int exec_program(const struct plan_exec *exec, const char *path, struct error *err);
 /* What the parent must do for a process that cannot: hard limits, OOM score. */

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "shim/exec.h"
+#include "base/proc.h"
 #include "shim/spec.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static no_return void become_hook(const struct spec_hook *hook, int state)
 	char *const no_env[] = {NULL};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	exec_reset_signals();
+	proc_reset_signals();
 	if (lseek(state, 0, SEEK_SET) < 0 || dup2(state, STDIN_FILENO) < 0)
 		_exit(127);
 	fd_close_from(STDERR_FILENO + 1);

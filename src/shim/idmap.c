@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/proc.h"
 #include "base/strbuf.h"
-#include "shim/exec.h"
 #include "shim/spec.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ static int write_map(pid_t pid, const char *file, const struct spec_extents *map
 static no_return void become_helper(const struct strv *argv, int output)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	exec_reset_signals();
+	proc_reset_signals();
 	if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
 		_exit(127);
 	execvp(argv->items[0], argv->items);
