@@ -1,12 +1,17 @@
 /*
  * job_image - the jobs of this room: images in and out of the store, bundles.
- *
+ */
+#pragma once
+
+#include "oci/job_output.h"
+
+/*
  * Each reads its parameters as one JSON object (all paths absolute):
  *   image-import  store, path, name; optional env {NAME: value}, entrypoint [arg], cmd [arg],
  *                 user, working_dir, labels {NAME: value}
  *                 -> name, digest, bytes, skipped
- *   image-pull    store, reference; optional auth_file, ca_file, if_missing (a name of the store
- * too)
+ *   image-pull    store, reference; optional auth_file, ca_file, if_missing (then the reference
+ *                 may be a name of the store, too)
  *                 -> name, digest, bytes, layers, present
  *   image-list    store -> images: [{name, digest, size, created, architecture, user,
  *                 entrypoint, cmd, working_dir, labels}]
@@ -19,9 +24,5 @@
  *                 -> bundle (the directory for locald-shim), digest, uid, gid
  *   cleanup       dir -> (nothing)
  */
-#pragma once
-
-#include "oci/job_output.h"
-
 #define OCI_JOB_COUNT 6
 extern const struct job oci_jobs[OCI_JOB_COUNT];

@@ -137,7 +137,7 @@ int cgroup_mount(const struct plan *plan, const struct spec_mount *mount, int ro
                  struct error *err)
 {
 	cleanup_close int tree = -1;
-	static char mode[] = "mode=755";
+	char mode[] = "mode=755";
 	char *words[] = {mode, NULL};
 	const struct strv mode_only = {.items = words, .len = 1};
 	bool is_owner = plan->has_new_userns || geteuid() == 0;
