@@ -118,31 +118,42 @@ static void emit_rule(struct program *program, const struct spec_device_rule *ru
 }
 
 /* The last rule that matches decides, so the program looks at them from the end. */
+static void build_program(struct program *program, const struct spec_resources *resources)
+{
+	emit_prologue(program);
+	for (size_t i = ARRAY_LEN(always); i-- > 0;)
+		emit_rule(program, &always[i]);
+	for (size_t i = resources->devices.len; i-- > 0;)
+		emit_rule(program, &resources->devices.items[i]);
+	emit_return(program, 1);
+}
+
+static int load_program(const struct spec_resources *resources)
+{
+	struct program program = {0};
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
+	int fd = -1;
+
+	build_program(&program, resources);
+	load.insns = (uint64_t)(uintptr_t)program.insns.items;
+	load.insn_cnt = (uint32_t)program.insns.len;
+	load.license = (uint64_t)(uintptr_t) "";
+	if (program.insns.len <= INSNS_MAX)
+		fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	else
+		errno = E2BIG;
+	array_release(&program.insns);
+	return fd;
+}
+
 static int attach_program(const struct cgroup_dir *dir, const struct spec_resources *resources,
                           struct error *err)
 {
 	cleanup_close int cgroup = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_close int fd = -1;
-	struct program program = {0};
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
+	cleanup_close int fd = load_program(resources);
 	union bpf_attr attach = {.attach_type = BPF_CGROUP_DEVICE,
 	                         .attach_flags = BPF_F_ALLOW_MULTI};
 
-	emit_prologue(&program);
-	for (size_t i = ARRAY_LEN(always); i-- > 0;)
-		emit_rule(&program, &always[i]);
-	for (size_t i = resources->devices.len; i-- > 0;)
-		emit_rule(&program, &resources->devices.items[i]);
-	emit_return(&program, 1);
-	if (program.insns.len <= INSNS_MAX) {
-		load.insns = (uint64_t)(uintptr_t)program.insns.items;
-		load.insn_cnt = (uint32_t)program.insns.len;
-		load.license = (uint64_t)(uintptr_t) "";
-		fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
-	} else {
-		errno = E2BIG;
-	}
-	array_release(&program.insns);
 	if (fd < 0)
 		return error_errno(err, errno, "linux.resources.devices: load the filter");
 	attach.target_fd = (uint32_t)cgroup;
