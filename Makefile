@@ -9,7 +9,7 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 SETUP  := @tools/setup.sh
 
 all: setup-build $(BUILD)/build.ninja ## build everything into build/
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) $(if $(MAKE_TERMOUT),,--quiet)
 
 check: setup-build setup-test ## all tests and checks; T=name runs those whose name matches
 	@$(PYTHON) tools/check.py --build $(BUILD) --asan $(ASAN) $(if $(T),--match '$(T)')
