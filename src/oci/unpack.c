@@ -10,6 +10,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -137,6 +138,8 @@ static int unpack_inside(void *data, struct error *err)
 	cleanup(extractor_release) struct extractor ex = EXTRACTOR_INIT;
 
 	umask(0);
+	/* In any other locale libarchive would rewrite names it takes for UTF-8. */
+	setlocale(LC_ALL, "C");
 	ex.root = call->dir;
 	ex.drops_owners = call->request->map->is_single;
 	ex.limits = with_defaults(&call->request->limits);
