@@ -94,6 +94,14 @@ static bool has_sock(const char *dir)
 	return found;
 }
 
+/* A daemon that left in good order took its socket along; this one knows of exits still untold. */
+static bool was_killed(const struct paths *paths)
+{
+	cleanup_free char *sock = paths_daemon_sock(paths);
+
+	return fs_exists(sock);
+}
+
 /* A keeper has its socket for as long as its service runs, daemon or not. */
 static bool has_keepers(const struct paths *paths)
 {
@@ -123,7 +131,7 @@ int cli_find_daemon(struct cli *cli, struct error *err)
 	if (absent.code != ERR_DAEMON)
 		return error_move(err, &absent);
 	error_release(&absent);
-	return has_keepers(&cli->paths) ? cli_start_daemon(cli, err) : 0;
+	return has_keepers(&cli->paths) || was_killed(&cli->paths) ? cli_start_daemon(cli, err) : 0;
 }
 
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err)

@@ -2,16 +2,17 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "daemon/daemon.h"
-#include "daemon/project_op_internal.h"
 #include "daemon/reply.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
 #include "service/log_reader.h"
 
+#include <dirent.h>
 #include <openssl/evp.h>
 
 #define RECORDS_DEFAULT 200
@@ -197,6 +198,50 @@ static int open_logs(struct log_view *view, const struct project *project, uint6
 	                   &view->source, err);
 }
 
+/*
+ * The services that have a log: those of the plans, and where the plans are gone (a
+ * reboot) those whose folders are there.
+ */
+static void known_services(const struct log_view *view, const struct project *project,
+                           struct strv *out)
+{
+	cleanup_free char *dir = path_join(view->daemon->paths.state, "logs");
+	cleanup_free char *own = path_join(dir, project->id);
+	const struct dirent *entry;
+	DIR *stream;
+
+	array_foreach(plan, &project->plans)
+		strv_add(out, plan->name);
+	if (out->len > 0 || !(stream = opendir(own)))
+		return;
+	while ((entry = readdir(stream)))
+		if (entry->d_name[0] != '.')
+			strv_add(out, entry->d_name);
+	closedir(stream);
+	strv_sort(out);
+}
+
+static int choose_services(struct log_view *view, const struct project *project, const char *target,
+                           struct error *err)
+{
+	cleanup(strv_release) struct strv known = STRV_INIT;
+
+	known_services(view, project, &known);
+	read_services(target, &view->services);
+	for (size_t i = 0; i < view->services.len; i++) {
+		const char *name = view->services.items[i], *nearest;
+
+		if (strv_has(&known, name))
+			continue;
+		nearest = str_nearest(name, (const char *const *)known.items, known.len);
+		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", name, project->name);
+		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+	}
+	if (view->services.len == 0)
+		strv_copy(&view->services, &known);
+	return 0;
+}
+
 static int open_view(struct log_view *view, const char *target, struct error *err)
 {
 	cleanup_free char *root = http_target_query(target, "root");
@@ -212,12 +257,8 @@ static int open_view(struct log_view *view, const char *target, struct error *er
 	}
 	if (count && str_to_int(count, 0, RECORDS_MAX, &records, err) < 0)
 		return error_wrap(err, "n");
-	read_services(target, &view->services);
-	if (project_op_check_names(project, &view->services, err) < 0)
+	if (choose_services(view, project, target, err) < 0)
 		return -1;
-	if (view->services.len == 0)
-		array_foreach(plan, &project->plans)
-			strv_add(&view->services, plan->name);
 	if (follow && str_eq(follow, "1")) {
 		view->watch = log_watch_new(err);
 		if (!view->watch)

@@ -221,8 +221,7 @@ void project_ops_release(struct daemon *daemon)
 
 /* --- stop and restart --- */
 
-int project_op_check_names(const struct project *project, const struct strv *names,
-                           struct error *err)
+static int check_names(const struct project *project, const struct strv *names, struct error *err)
 {
 	for (size_t i = 0; i < names->len; i++) {
 		const char *known[256], *nearest;
@@ -290,7 +289,7 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 	op = project_op_new(daemon, x, project->id);
 	if (json_to_strv(json_object_get(request, "services"), "services", &op->services, &err) <
 	            0 ||
-	    project_op_check_names(project, &op->services, &err) < 0) {
+	    check_names(project, &op->services, &err) < 0) {
 		reply_error(x, &err, NULL);
 		project_op_free(op);
 		return;

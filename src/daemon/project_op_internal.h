@@ -48,6 +48,3 @@ void project_op_note_live(struct project_op *op);
 /* The callback for the supervisor: makes the result from what it says of each service. */
 void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
                         void *data);
-/* -1 with ERR_NOT_FOUND and the nearest name when the project has no such service. */
-int project_op_check_names(const struct project *project, const struct strv *names,
-                           struct error *err);

@@ -331,6 +331,7 @@ def test_ctrl_c_while_starting_stops_what_this_up_started(sandbox):
         env = { DELAY = "1000" }
     """))
     up = project.popen("up")
+    until(lambda: project.service("slow")["state"] == "running", what="the service runs")
     until(lambda: project.log("slow"), what="the service has said something")
     up.send_signal(signal.SIGINT)
     assert sandbox.finish(up).status == 130
