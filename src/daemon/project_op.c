@@ -25,6 +25,24 @@ struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x
 	return op;
 }
 
+void project_op_mark_building(struct project_op *op, const char *service, bool on)
+{
+	struct project *project = daemon_find_project(op->daemon, op->project_id);
+
+	if (!project)
+		return;
+	if (on && !strv_has(&project->building, service))
+		strv_add(&project->building, service);
+	for (size_t i = 0; !on && i < project->building.len; i++) {
+		if (!str_eq(project->building.items[i], service))
+			continue;
+		free(project->building.items[i]);
+		project->building.items[i] = project->building.items[--project->building.len];
+		project->building.items[project->building.len] = NULL;
+		return;
+	}
+}
+
 void project_op_free(struct project_op *op)
 {
 	array_foreach(slot, &op->daemon->operations) {
@@ -33,8 +51,10 @@ void project_op_free(struct project_op *op)
 		array_remove(&op->daemon->operations, slot);
 		break;
 	}
-	array_foreach(task, &op->tasks)
+	array_foreach(task, &op->tasks) {
+		project_op_mark_building(op, image_task_service(*task), false);
 		image_task_cancel(*task);
+	}
 	array_release(&op->tasks);
 	array_foreach(live, &op->live_before)
 		free(live->name);

@@ -40,6 +40,8 @@ struct project_op {
 struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x,
                                   const char *project_id);
 void project_op_free(struct project_op *op);
+/* `status` shows it as building, whatever the supervisor says. */
+void project_op_mark_building(struct project_op *op, const char *service, bool on);
 /* The stream begins; from here errors are results. */
 void project_op_begin(struct project_op *op);
 /* Sends the result and frees the operation.  err NULL: it went well. */

@@ -139,24 +139,6 @@ static void choose_images(struct project_op *op)
 
 /* --- images --- */
 
-static void mark_building(struct project_op *op, const char *service, bool on)
-{
-	struct project *project = daemon_find_project(op->daemon, op->project_id);
-
-	if (!project)
-		return;
-	if (on && !strv_has(&project->building, service))
-		strv_add(&project->building, service);
-	for (size_t i = 0; !on && i < project->building.len; i++) {
-		if (!str_eq(project->building.items[i], service))
-			continue;
-		free(project->building.items[i]);
-		project->building.items[i] = project->building.items[--project->building.len];
-		project->building.items[project->building.len] = NULL;
-		return;
-	}
-}
-
 static void on_image_line(json_t *line, void *data)
 {
 	struct project_op *op = data;
@@ -175,7 +157,7 @@ static void on_image_done(const char *service, const json_t *result, const struc
 		array_remove(&op->tasks, task);
 		break;
 	}
-	mark_building(op, service, false);
+	project_op_mark_building(op, service, false);
 	if (!err) {
 		json_set_str(op->images, service, json_get_str(result, "digest", ""));
 		reply_line(op->x,
@@ -202,7 +184,7 @@ static int start_image(struct project_op *op, const char *service, struct error 
 	if (!task)
 		return -1;
 	*array_add(&op->tasks) = task;
-	mark_building(op, service, true);
+	project_op_mark_building(op, service, true);
 	return 0;
 }
 
