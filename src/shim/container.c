@@ -284,7 +284,11 @@ int container_create(struct container *container, const struct container_request
 int container_destroy(struct container *container, struct error *err)
 {
 	struct state *state = &container->state;
+	int is_there = state_lock(state, err);
 
+	/* `run` and `delete` may both come to remove it; one does. */
+	if (is_there <= 0)
+		return is_there;
 	if (cgroup_remove(&state->cgroup, err) < 0)
 		return -1;
 	if (container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", err) < 0) {

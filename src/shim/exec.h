@@ -22,6 +22,8 @@ enum exec_failure { EXEC_NOT_FOUND = 2001, EXEC_NOT_EXECUTABLE };
 int exec_find(const struct plan_exec *exec, char *path, struct error *err);
 /* Enters process.cwd and insists that it lies in the container. */
 int exec_enter_cwd(const struct plan_exec *exec, struct error *err);
+/* HOME of the user from the container's /etc/passwd, when the environment has none. */
+void exec_set_home(const struct plan_exec *exec);
 /* Makes fd the controlling terminal and standard input, output and error. */
 int exec_take_terminal(int fd, struct error *err);
 /* Gives pipes on standard input and output to the user that will reopen them. */

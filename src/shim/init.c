@@ -195,6 +195,7 @@ static int set_personality(const struct plan *plan, struct error *err)
 
 static int become_program(const struct plan *plan, struct stage *stage, struct error *err)
 {
+	exec_set_home(&plan->exec);
 	if (plan->has_init && pid1_split(plan, err) < 0)
 		return -1;
 	if (plan->has_init)

@@ -120,6 +120,7 @@ static int run_inside(const struct joining *joining, struct error *err)
 	}
 	if (exec_enter_cwd(exec, err) < 0 || exec_find(exec, path, err) < 0)
 		return -1;
+	exec_set_home(exec);
 	return exec_program(exec, path, err);
 }
 

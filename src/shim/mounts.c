@@ -75,21 +75,33 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 
 /*
  * A value of fsconfig(2) has at most 255 bytes.  Inside /proc/self/fd a
- * directory's name is its number, which makes room for some 80 layers.
+ * directory's name is its number, which makes room for some 80 layers; more of
+ * them go one by one, which Linux 6.8 has.
  */
-static int set_overlay_dirs(const struct plan_overlay *overlay, int context, struct error *err)
+static int set_lower_dirs(const struct plan_overlay *overlay, int context, struct error *err)
 {
 	char text[256] = "";
-	size_t len = 0, n = overlay->lower.len;
+	size_t len = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < overlay->lower.len && len < sizeof(text); i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%d", i ? ":" : "",
 		                        overlay->fds[i]);
-		if (len >= sizeof(text))
-			return error_set(err, ERR_UNSUPPORTED,
-			                 "more than %zu layers are not supported yet", i);
+	if (len < sizeof(text))
+		return tree_param(context, "lowerdir", text, err);
+	for (size_t i = 0; i < overlay->lower.len; i++) {
+		snprintf(text, sizeof(text), "%d", overlay->fds[i]);
+		if (tree_param(context, "lowerdir+", text, err) < 0)
+			return error_hint(err, "%zu layers need Linux 6.8", overlay->lower.len);
 	}
-	if (tree_param(context, "lowerdir", text, err) < 0)
+	return 0;
+}
+
+static int set_overlay_dirs(const struct plan_overlay *overlay, int context, struct error *err)
+{
+	size_t n = overlay->lower.len;
+	char text[16];
+
+	if (set_lower_dirs(overlay, context, err) < 0)
 		return -1;
 	if (!overlay->upper)
 		return 0;

@@ -90,13 +90,20 @@ static void drop_unmapped_gids(struct spec *spec)
 	}
 }
 
+/* The kernel knows capabilities from 0 to this one. */
 static uint64_t last_capability(void)
 {
-	uint64_t cap = 0;
+	uint64_t known = 0, unknown = 64;
 
-	while (cap < 63 && prctl(PR_CAPBSET_READ, cap + 1, 0, 0, 0) >= 0)
-		cap++;
-	return cap;
+	while (unknown - known > 1) {
+		uint64_t middle = (known + unknown) / 2;
+
+		if (prctl(PR_CAPBSET_READ, middle, 0, 0, 0) >= 0)
+			known = middle;
+		else
+			unknown = middle;
+	}
+	return known;
 }
 
 /* A vector of its own: entries are borrowed, and one more fits. */
@@ -120,7 +127,9 @@ int plan_exec_init(struct plan_exec *exec, const struct spec_process *process,
 		.parent = -1,
 	};
 	exec->argv = vector_of(&process->args, 0);
-	exec->envp = vector_of(&process->env, 0);
+	exec->envp = vector_of(&process->env, 1);
+	exec->env_len = process->env.len;
+	exec->home = xmalloc(PLAN_HOME_SIZE);
 	exec->last_cap = last_capability();
 	return filter_compile(seccomp, &exec->filter, err);
 }
@@ -129,6 +138,7 @@ void plan_exec_release(struct plan_exec *exec)
 {
 	free(exec->argv);
 	free(exec->envp);
+	free(exec->home);
 	free(exec->filter.filter);
 	*exec = (struct plan_exec){0};
 }

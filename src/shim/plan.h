@@ -18,6 +18,8 @@
 
 struct error;
 
+#define PLAN_HOME_SIZE 4096
+
 /* The overlay of the first mount, taken apart. */
 struct plan_overlay {
 	bool is_set;
@@ -32,7 +34,9 @@ struct plan_exec {
 	const struct spec_process *process;
 	const struct spec_seccomp *seccomp;
 	struct sock_fprog filter; /* len 0: none */
-	char **argv, **envp;
+	char **argv, **envp;      /* envp has room for one more */
+	size_t env_len;
+	char *home; /* PLAN_HOME_SIZE bytes, for that one */
 	uint64_t last_cap;
 	bool can_set_groups;
 	unsigned preserve_fds;
@@ -75,6 +79,4 @@ void plan_release(struct plan *plan);
 /* Argument and environment vectors, the last capability, the seccomp program. */
 int plan_exec_init(struct plan_exec *exec, const struct spec_process *process,
                    const struct spec_seccomp *seccomp, unsigned preserve_fds, struct error *err);
-/* The environment's HOME from the container's /etc/passwd, when it has none. */
-void plan_exec_set_home(struct plan_exec *exec);
 void plan_exec_release(struct plan_exec *exec);

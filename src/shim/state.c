@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 
@@ -95,9 +96,16 @@ static bool is_leftover(int root, const char *id)
 	if (!old.has_foreground || is_process(old.foreground_pid, old.foreground_ticks) ||
 	    is_process(old.pid, old.start_ticks))
 		return false;
-	if (cgroup_remove(&old.cgroup, &ignored) < 0)
+	/* Another start may be here too: whoever finds it still linked removes it. */
+	switch (state_lock(&old, &ignored)) {
+	case 0:
+		return true;
+	case 1:
+		return cgroup_remove(&old.cgroup, &ignored) == 0 &&
+		       state_remove(&old, &ignored) == 0;
+	default:
 		return false;
-	return state_remove(&old, &ignored) == 0;
+	}
 }
 
 static int make_own(int root, const char *id, struct error *err)
@@ -245,6 +253,18 @@ int state_load(struct state *state, int root, const char *id, struct error *err)
 	if (err->code == ENOENT) /* being made, or what a crash left of one */
 		return error_set(err, ENOENT, "container `%s` is not complete", id);
 	return error_wrap(err, "container `%s`", id);
+}
+
+int state_lock(const struct state *state, struct error *err)
+{
+	struct stat st;
+
+	while (flock(state->dir, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return error_errno(err, errno, "lock container `%s`", state->id);
+	if (fstat(state->dir, &st) < 0)
+		return error_errno(err, errno, "container `%s`", state->id);
+	return st.st_nlink > 0;
 }
 
 int state_remove(struct state *state, struct error *err)

@@ -49,6 +49,8 @@ int state_new(struct state *state, int root, const char *id, struct error *err);
 /* ENOENT when there is no such container. */
 int state_load(struct state *state, int root, const char *id, struct error *err);
 int state_save(const struct state *state, struct error *err);
+/* Waits for others that remove it; 0 when they have, 1 when it is there and ours to remove. */
+int state_lock(const struct state *state, struct error *err);
 /* Removes ROOT/ID; idempotent. */
 int state_remove(struct state *state, struct error *err);
 void state_release(struct state *state);

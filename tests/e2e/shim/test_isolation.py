@@ -160,6 +160,62 @@ def test_a_missing_volume_is_named(shim, bundle):
     assert "mounts[6]" in result.stderr and "/nosuch/volume" in result.stderr
 
 
+def test_a_temporary_file_system_with_the_content_that_was_there(shim, bundle):
+    (bundle.rootfs / "etc/dir").mkdir()
+    (bundle.rootfs / "etc/dir/file").write_text("content")
+    (bundle.rootfs / "etc/dir/file").chmod(0o640)
+    (bundle.rootfs / "etc/link").symlink_to("dir/file")
+    os.mkfifo(bundle.rootfs / "etc/fifo")
+    for path in (bundle.rootfs / "etc").rglob("*"):
+        shim.user.own(path)
+    bundle.mount("/etc", "tmpfs", "tmpfs", ["tmpcopyup", "mode=755"])
+    out = shim.output(bundle, "cat /etc/link; stat -c ' %a %u' /etc/dir/file; touch /etc/new")
+    assert out == "content 640 0\n"
+    assert not (bundle.rootfs / "etc/new").exists()
+
+
+def test_without_pivot_root(shim, bundle):
+    out = shim.run(bundle.sh("ls /; cat /proc/self/mounts | wc -l"), "--no-pivot", check=0).stdout
+    assert "bin" in out.split() and "boot" not in out.split()
+
+
+@pytest.mark.parametrize("passwd,home", [
+    ("root:x:0:0:root:/root:/bin/sh\n", "/root"),
+    ("x:x:5:0::/five:\nr:x:0:0::/zero", "/"),
+    ("r:x:0:0::/zero:/bin/sh\n", "/zero"),
+    ("r:x::0::/none:\nr:x:0x0:0::/hex:\nr:x:0\n", "/"),
+    (None, "/"),
+])
+def test_home_of_the_user(shim, bundle, passwd, home):
+    if passwd:
+        (bundle.rootfs / "etc/passwd").write_text(passwd)
+    assert shim.output(bundle, "echo $HOME") == home + "\n"
+    bundle.config["process"]["env"].append("HOME=/mine")
+    assert shim.output(bundle, "echo $HOME") == "/mine\n"
+
+
+def test_a_password_file_that_never_ends(shim, bundle):
+    (bundle.rootfs / "etc/passwd").symlink_to("/dev/zero")
+    assert shim.output(bundle, "echo $HOME") == "/\n"
+    os.unlink(bundle.rootfs / "etc/passwd")
+    os.mkfifo(bundle.rootfs / "etc/passwd")
+    assert shim.output(bundle, "echo $HOME") == "/\n"
+
+
+def test_no_user_namespaces_on_this_host(program):
+    """Where the limit is zero the error says which one."""
+    user = conftest.rootless_user()
+    for shim in conftest.audited(conftest.make_shim(program, user)):
+        bundle = shim.new_bundle()
+        command = " ".join(shim.command("run", "--bundle", bundle.path, "c"))
+        result = subprocess.run(
+            ["unshare", "-Ur", "sh", "-c",
+             f"echo 0 > /proc/sys/user/max_user_namespaces; exec {command}"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+            **user.arguments)
+        assert result.returncode == 1 and "max_user_namespaces" in result.stderr, result
+
+
 @pytest.fixture
 def outside():
     """A folder of the host that symlinks in a root point at."""

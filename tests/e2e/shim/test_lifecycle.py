@@ -291,6 +291,16 @@ def test_limits_freezing_and_update(root_shim):
     assert not [p for p in pathlib.Path("/sys/fs/cgroup").rglob(path[1:])]
 
 
+def test_run_keeps_its_status_when_delete_is_faster(shim, bundle):
+    for _ in range(10):
+        process = shim.start("run", "--bundle", bundle.sh(FOREVER).path, "c")
+        assert process.stdout.readline() == "ready\n"
+        deletes = [shim.start("delete", "--force", "c") for _ in range(2)]
+        for delete in deletes:
+            assert delete.wait(20) == 0, delete.stderr.read()
+        assert process.wait(20) == 128 + signal.SIGKILL, process.stderr.read()
+
+
 def test_pids_limit_holds(root_shim):
     bundle = root_shim.new_bundle()
     bundle.config["linux"]["resources"] = {"pids": {"limit": 8}}

@@ -59,15 +59,19 @@ def test_without_an_upper_layer_it_is_read_only(shim, overlay):
     assert result.stdout == "second" and "Read-only" in result.stderr
 
 
-def test_many_layers_and_names_with_colons(shim, overlay):
+@pytest.mark.parametrize("count", [40, 120])
+def test_many_layers_and_names_with_colons(shim, overlay, count):
     layers = []
-    for i in range(40):
+    for i in range(count):
         folder = overlay.mkdir(f"layer:{i}")
         (folder / f"file{i}").touch()
         layers.append(str(folder).replace(":", "\\:"))
     mount = overlay.config["mounts"][0]
     mount["options"][0] = "lowerdir=" + ":".join(layers) + f":{overlay.path}/lower"
-    assert len(shim.output(overlay, "ls -d /file*").split()) == 40
+    result = shim.run(overlay.sh("ls -d /file*"))
+    if result.returncode and "6.8" in result.stderr:
+        pytest.skip("this kernel takes 80 layers")
+    assert len(result.stdout.split()) == count, result
 
 
 def test_the_mount_shows_no_path_of_the_host(shim, overlay):
