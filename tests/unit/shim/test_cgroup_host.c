@@ -9,7 +9,7 @@
 static const char v1_mounts[] =
 	"30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
 	"31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup "
-        "rw,cpu,cpuacct\n"
+	"rw,cpu,cpuacct\n"
 	"32 30 0:28 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
 	"33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
 	"34 30 0:28 / /elsewhere/memory rw,relatime - cgroup cgroup rw,memory\n";
