@@ -6,24 +6,23 @@ T      ?=
 
 # Debian's Python, which has Debian's pytest, where another one comes first on PATH.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
-SETUP  := @tools/setup.sh
 
 all: setup-build $(BUILD)/build.ninja ## build everything into build/
 	@ninja -C $(BUILD) $(if $(MAKE_TERMOUT),,--quiet)
 
-check: setup-build setup-test ## all tests and checks; T=name runs those whose name matches
+check: setup-build-test ## all tests and checks; T=name runs those whose name matches
 	@$(PYTHON) tools/check.py --build $(BUILD) --asan $(ASAN) $(if $(T),--match '$(T)')
 
-check-unit: setup-build setup-test ## unit tests and fuzz replays, with sanitizers
+check-unit: setup-build-test ## unit tests and fuzz replays, with sanitizers
 	@$(PYTHON) tools/check.py --asan $(ASAN) --only unit $(if $(T),--match '$(T)')
 
-check-e2e: setup-build setup-test ## the real programs, end to end
+check-e2e: setup-build-test ## the real programs, end to end
 	@$(PYTHON) tools/check.py --build $(BUILD) --only e2e $(if $(T),--match '$(T)')
 
-demo: setup-demo all ## one project, both modes: see examples/demo
+demo: setup-build-demo all ## one project, both modes: see examples/demo
 	@$(PYTHON) tools/demo.py --build $(BUILD)
 
-bench: setup-bench all ## ratios against what is installed
+bench: setup-build-bench all ## ratios against what is installed
 	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(T),--match '$(T)')
 
 install: all ## install below PREFIX (and DESTDIR)
@@ -45,7 +44,9 @@ help: ## this list
 $(BUILD)/build.ninja:
 	@said=$$(meson setup $(BUILD) --prefix '$(PREFIX)' 2>&1) || { echo "$$said" >&2; exit 1; }
 
+# setup-build-test: the groups `build` and `test`, in one go.
 setup-%:
-	$(SETUP) $*
+	@tools/setup.sh $(subst -, ,$*)
 
+.NOTPARALLEL:
 .PHONY: all check check-unit check-e2e demo bench install uninstall format clean help

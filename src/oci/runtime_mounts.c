@@ -22,7 +22,7 @@ static const struct fixed_mount before_dev[] = {
 static const struct fixed_mount after_dev[] = {
 	{"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}},
-	{"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}},
+	{"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"}},
 };
 
 static json_t *mount_new(const char *target, const char *type, const char *source)

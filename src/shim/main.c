@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define EXIT_USAGE 2
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 	int at, status;
 
 	repair_inheritance();
+	/* Also where a sealed copy of us runs, whose name would be that of a memfd. */
+	prctl(PR_SET_NAME, "locald-shim");
 	at = parse_global(&shim, argc, argv, &err);
 	status = at < 0 ? -1 : run_command(&shim, argc - at, argv + at, &err);
 	if (status == OPTIONS_HELPED)
