@@ -26,7 +26,7 @@ bench: setup-build-bench all ## ratios against what is installed
 	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(T),--match '$(T)')
 
 install: all ## install below PREFIX (and DESTDIR)
-	@meson configure $(BUILD) -Dprefix='$(PREFIX)'
+	@meson configure $(BUILD) -Dprefix='$(PREFIX)' && ninja -C $(BUILD) --quiet build.ninja >/dev/null
 	@meson install -C $(BUILD) --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
 
 uninstall: ## remove what install put there
