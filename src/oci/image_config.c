@@ -150,8 +150,12 @@ void image_keep_layers(struct image *image, size_t count)
 
 	while (image->layers.len > count)
 		descriptor_release(&image->layers.items[--image->layers.len]);
-	while (image->diff_ids.len > count)
-		free(take_ptr(image->diff_ids.items[--image->diff_ids.len]));
+	while (image->diff_ids.len > count) {
+		char **last = &image->diff_ids.items[--image->diff_ids.len];
+
+		free(*last);
+		*last = NULL;
+	}
 	if (json_is_array(history))
 		json_object_set_new(image->config, "history", history_of(history, count));
 }

@@ -92,11 +92,18 @@ static size_t host_len(const char *registry)
 		address = xstrndup(registry + 1, (size_t)(close - registry) - 1);
 		return inet_pton(AF_INET6, address, &ignored) == 1 ? strlen(address) + 2 : 0;
 	}
-	while (is_alnum(registry[len]) ||
-	       (len > 0 && (registry[len] == '-' || registry[len] == '.') &&
-	        is_alnum(registry[len - 1]) | (registry[len] == '-' && registry[len - 1] == '-')))
+	/* Labels of letters and digits, with dashes inside, and dots between them. */
+	for (;;) {
+		size_t start = len;
+
+		while (is_alnum(registry[len]) || registry[len] == '-')
+			len++;
+		if (len == start || registry[start] == '-' || registry[len - 1] == '-')
+			return 0;
+		if (registry[len] != '.')
+			return len;
 		len++;
-	return len > 0 && is_alnum(registry[len - 1]) ? len : 0;
+	}
 }
 
 static bool is_registry(const char *registry)
