@@ -313,8 +313,10 @@ static int open_state(struct daemon *daemon, struct error *err)
 	daemon->db = state_db_open(path, err);
 	if (!daemon->db)
 		return -1;
-	daemon->ports = (struct port_pool){
-		.first = PORT_FIRST, .last = PORT_LAST, .is_free = port_probe_loopback};
+	daemon->ports = (struct port_pool){.first = PORT_FIRST,
+	                                   .last = PORT_LAST,
+	                                   .is_spread = true,
+	                                   .is_free = port_probe_loopback};
 	return state_db_each_port(daemon->db, restore_port, daemon, err);
 }
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 static struct port_lease *lease_of(struct port_pool *pool, const char *owner)
@@ -24,11 +25,27 @@ static bool is_leased(const struct port_pool *pool, int port)
 	return false;
 }
 
-static int choose(struct port_pool *pool, struct error *err)
+/* FNV-1a */
+static uint32_t hash_of(const char *owner)
 {
-	for (int port = pool->first; port <= pool->last; port++)
+	uint32_t hash = 2166136261u;
+
+	for (; *owner; owner++)
+		hash = (hash ^ (unsigned char)*owner) * 16777619u;
+	return hash;
+}
+
+static int choose(struct port_pool *pool, const char *owner, struct error *err)
+{
+	uint32_t count = (uint32_t)(pool->last - pool->first + 1);
+	uint32_t start = pool->is_spread ? hash_of(owner) % count : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		int port = pool->first + (int)((start + i) % count);
+
 		if (!is_leased(pool, port) && pool->is_free(port, pool->data))
 			return port;
+	}
 	return error_set(err, EADDRINUSE, "no free port in %d-%d", pool->first, pool->last);
 }
 
@@ -39,7 +56,7 @@ int port_pool_take(struct port_pool *pool, const char *owner, struct error *err)
 
 	if (lease)
 		return lease->port;
-	port = choose(pool, err);
+	port = choose(pool, owner, err);
 	if (port < 0)
 		return -1;
 	*array_add(&pool->leases) = (struct port_lease){xstrdup(owner), port};
@@ -70,7 +87,7 @@ int port_pool_move(struct port_pool *pool, const char *owner, struct error *err)
 
 	if (!lease)
 		return port_pool_take(pool, owner, err);
-	port = choose(pool, err);
+	port = choose(pool, owner, err);
 	if (port < 0)
 		return -1;
 	lease->port = port;

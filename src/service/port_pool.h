@@ -26,6 +26,11 @@ struct port_lease {
 
 struct port_pool {
 	int first, last; /* both included */
+	/*
+	 * The search for an owner begins at a place of its own in the range, so that the
+	 * pools of several users on a machine do not meet at the first port.
+	 */
+	bool is_spread;
 	port_probe_fn *is_free;
 	void *data;                      /* for is_free */
 	ARRAY(struct port_lease) leases; /* to be read by whoever saves them */

@@ -97,6 +97,44 @@ static void test_the_real_probe(void **state)
 	}
 }
 
+static bool none_but(int port, void *data)
+{
+	return port == *(int *)data;
+}
+
+static void a_spread_pool_finds_every_port(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	for (int only = 5000; only < 5008; only++) {
+		cleanup(port_pool_release) struct port_pool pool = {.first = 5000,
+		                                                    .last = 5007,
+		                                                    .is_spread = true,
+		                                                    .is_free = none_but,
+		                                                    .data = &only};
+
+		assert_int_equal(port_pool_take(&pool, "shop/web", &err), only);
+		assert_int_equal(port_pool_take(&pool, "shop/api", &err), -1);
+	}
+}
+
+static bool all_free(int port, void *data)
+{
+	return true;
+}
+
+static void owners_of_a_spread_pool_begin_apart(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup(port_pool_release) struct port_pool pool = {
+		.first = 20000, .last = 29999, .is_spread = true, .is_free = all_free};
+	int a = port_pool_take(&pool, "shop-1/web", &err);
+	int b = port_pool_take(&pool, "shop-2/web", &err);
+
+	assert_true(a >= 20000 && a <= 29999 && b >= 20000 && b <= 29999);
+	assert_true(b != a && b != a + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +142,8 @@ int main(void)
 		cmocka_unit_test(test_restored_leases),
 		cmocka_unit_test(test_move_leaves_the_old_port),
 		cmocka_unit_test(test_the_real_probe),
+		cmocka_unit_test(a_spread_pool_finds_every_port),
+		cmocka_unit_test(owners_of_a_spread_pool_begin_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
