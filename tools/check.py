@@ -6,6 +6,7 @@ something failed.  A check is one test; a program under tests/unit is one; an e2
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import os
@@ -80,7 +81,7 @@ def pytest(folder, build_folder, match):
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         env = dict(os.environ, LOCALD_BUILD=str(build_folder), PYTHONDONTWRITEBYTECODE="1")
         status = run(
-            sys.executable, "-m", "pytest", folder, "-q", "-rsfE", "--tb=short",
+            sys.executable, "-m", "pytest", folder, "-q", "-rfE", "--tb=short",
             "-p", "no:cacheprovider", f"--junitxml={report.name}",
             *(["-k", match] if match else []), env=env,
         )
@@ -88,6 +89,10 @@ def pytest(folder, build_folder, match):
             suites = list(xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite"))
         except xml.etree.ElementTree.ParseError:
             return Counts(failed=1)
+    reasons = collections.Counter(
+        skip.get("message") for suite in suites for skip in suite.iter("skipped"))
+    for reason, number in reasons.most_common():
+        print(f"skipped {number:4}: {reason}")
     counts = Counts()
     for suite in suites:
         total, skipped = int(suite.get("tests")), int(suite.get("skipped"))

@@ -73,21 +73,21 @@ def is_below(process, ancestor, table):
     return False
 
 
-def left_processes(tag, others=frozenset()):
-    """Those with the tag, and while no other sandbox lives, our descendants with none either."""
+def left_processes(tag, others=frozenset(), before=frozenset()):
+    """Those with the tag, and while no other sandbox lives, our descendants with none either
+    that were not there `before`."""
     from support.sandbox import STARTED
 
     table = processes()
     tags = {pid: process.tag() for pid, process in table.items()}
     left = []
     for pid, process in table.items():
-        if pid == os.getpid():
-            continue
-        if tags[pid] == tag:
+        if tags[pid] == tag and pid != os.getpid():
             left.append(process)
-        elif tags[pid] is None and not others and is_below(process, os.getpid(), table):
-            if pid in STARTED or any(is_below(process, started, table) for started in STARTED):
-                continue
+        if others or tags[pid] is not None or pid in before or pid in STARTED:
+            continue
+        is_waited_for = any(is_below(process, started, table) for started in STARTED)
+        if is_below(process, os.getpid(), table) and not is_waited_for:
             left.append(process)
     return left
 
@@ -127,12 +127,12 @@ def cgroups():
     return {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
 
 
-def leaks(root, tag, cgroups_before, others=frozenset(), patience=5.0):
+def leaks(root, tag, processes_before, cgroups_before, others=frozenset(), patience=5.0):
     """What is left, after at most `patience` seconds in which processes that were told to end do."""
     deadline = time.monotonic() + patience
     while True:
         reap()
-        left = [str(process) for process in left_processes(tag, others)]
+        left = [str(process) for process in left_processes(tag, others, processes_before)]
         left += left_mounts(root) + left_sockets(root)
         left += [f"cgroup {path}" for path in sorted(cgroups() - cgroups_before)]
         if not left or time.monotonic() > deadline:

@@ -98,6 +98,7 @@ class Sandbox:
         # Short, because a socket's path has 107 bytes; pytest's tmp_path alone can have those.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="ld-", dir="/tmp"))
         self.tag = uuid.uuid4().hex
+        self.processes_before = frozenset(audit.processes())
         self.cgroups_before = audit.cgroups()
         self.home = self.root / "home"
         self.environment = {
@@ -226,7 +227,8 @@ class Sandbox:
         self.attempt("server", "shutdown", "--services", timeout=60)
 
     def leaks(self, others=frozenset(), patience=5.0):
-        return audit.leaks(self.root, self.tag, self.cgroups_before, others, patience)
+        return audit.leaks(self.root, self.tag, self.processes_before, self.cgroups_before, others,
+                           patience)
 
     def kill_leaks(self):
         """After a failed audit, so that later tests do not meet what this one left."""
