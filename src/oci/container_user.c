@@ -1,67 +1,12 @@
 #include "oci/runtime_config.h"
 
 #include "base/error.h"
-#include "base/fd.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
+#include "oci/merged_file.h"
 
 #define ACCOUNTS_MAX (4 * 1024 * 1024)
 #define ID_LIMIT     4294967294 /* -1 means "leave it" to the kernel */
-
-/* Does this layer hide what lower layers have in `dir`? */
-static bool hides_below(int layer, const char *dir)
-{
-	cleanup(error_release) struct error ignored = ERROR_INIT;
-	cleanup_close int fd = -1;
-	struct stat st;
-	char value[8];
-
-	if (fstatat(layer, dir, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	if (!S_ISDIR(st.st_mode))
-		return true;
-	fd = fs_open_in_root(layer, dir, O_RDONLY | O_DIRECTORY, 0, &ignored);
-	return fd >= 0 && fgetxattr(fd, "user.overlay.opaque", value, sizeof(value)) > 0;
-}
-
-/* Reads /etc/NAME of one layer; 1 when the layers below do not matter any more. */
-static int read_layer_file(int layer, const char *name, struct strbuf *out, struct error *err)
-{
-	cleanup(error_release) struct error missing = ERROR_INIT;
-	cleanup_free char *path = xasprintf("etc/%s", name);
-	cleanup_close int found = fs_open_in_root(layer, path, O_PATH, 0, &missing);
-	cleanup_close int fd = -1;
-	struct stat st;
-
-	if (found < 0)
-		return hides_below(layer, "etc") ? 1 : 0;
-	if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
-		return 1; /* a whiteout, or nothing that can be read */
-	fd = fs_open_in_root(layer, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, err);
-	if (fd < 0 || fd_read_to_end(fd, out, ACCOUNTS_MAX, err) < 0)
-		return error_wrap(err, "/%s of the image", path);
-	return 1;
-}
-
-/* The file as the merged layers show it; empty when there is none. */
-static int read_account_file(const struct store *store, const struct image *image, const char *name,
-                             struct strbuf *out, struct error *err)
-{
-	for (size_t i = image->diff_ids.len; i-- > 0;) {
-		cleanup_close int layer = store_open_layer(store, image->diff_ids.items[i], err);
-		int result = layer < 0 ? -1 : read_layer_file(layer, name, out, err);
-
-		if (result != 0)
-			return result < 0 ? -1 : 0;
-	}
-	return 0;
-}
 
 struct account {
 	char *field[7];
@@ -176,8 +121,8 @@ int container_user_resolve(const struct store *store, const struct image *image,
 	const char *colon = strchr(text, ':');
 	cleanup_free char *name = colon ? xstrndup(text, (size_t)(colon - text)) : xstrdup(text);
 
-	if (read_account_file(store, image, "passwd", &passwd, err) < 0 ||
-	    read_account_file(store, image, "group", &groups, err) < 0 ||
+	if (merged_file_read(store, image, "/etc/passwd", ACCOUNTS_MAX, &passwd, err) < 0 ||
+	    merged_file_read(store, image, "/etc/group", ACCOUNTS_MAX, &groups, err) < 0 ||
 	    find_user(passwd.buf, *name ? name : "0", &user, err) < 0)
 		return -1;
 	if (colon && find_group(groups.buf, colon + 1, &user.gid, err) < 0)
