@@ -1,6 +1,7 @@
 #include "daemon/project_op.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "daemon/image_task.h"
 #include "daemon/project_op_internal.h"
@@ -186,27 +187,32 @@ static void on_late_stop(uint64_t number, const struct service_result *results, 
 	/* Nobody waits for this one; the states it leads to are in `status`. */
 }
 
+struct started {
+	const struct project_op *op;
+	struct strv names;
+};
+
 static void note_started(const char *project, const struct service_snapshot *service, void *data)
 {
-	struct project_op *op = data;
-	const struct live_service *before = lived_before(op, service->plan->name);
+	struct started *started = data;
+	const struct live_service *before = lived_before(started->op, service->plan->name);
 	bool is_ours = !before || before->run != service->run;
 
 	if (is_ours && service_state_is_live(service->state))
-		strv_add(&op->images_wanted, service->plan->name);
+		strv_add(&started->names, service->plan->name);
 }
 
-/* images_wanted is free for the list: an operation that is supervised is past its images. */
 static void stop_what_was_started(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
+	struct started started = {.op = op};
 
 	supervisor_cancel(op->daemon->supervisor, op->supervised);
-	strv_release(&op->images_wanted);
-	supervisor_each(op->daemon->supervisor, op->project_id, note_started, op);
-	if (op->images_wanted.len > 0)
-		supervisor_stop(op->daemon->supervisor, op->project_id, &op->images_wanted,
-		                on_late_stop, NULL, &err);
+	supervisor_each(op->daemon->supervisor, op->project_id, note_started, &started);
+	if (started.names.len > 0 && !supervisor_stop(op->daemon->supervisor, op->project_id,
+	                                              &started.names, on_late_stop, NULL, &err))
+		log_err("stop what an interrupted up started: %s", err.text);
+	strv_release(&started.names);
 }
 
 static void on_client_gone(struct http_exchange *x, void *data)
