@@ -240,11 +240,16 @@ static int make(struct container *container, const struct container_request *req
 	state->annotations = json_incref(container->spec.annotations);
 	if (state_keep_config(state, request->bundle, err) < 0 ||
 	    prepare(container, request, making, err) < 0 ||
-	    launch(container, request, making, err) < 0 || follow(container, making, err) < 0)
+	    launch(container, request, making, err) < 0)
 		return -1;
+	/* Before the program may run: whoever hears of it finds its pid. */
 	if (request->pid_file && write_pid_file(request->pid_file, making->pid, err) < 0)
 		return -1;
-	return 0;
+	if (follow(container, making, err) == 0)
+		return 0;
+	if (request->pid_file)
+		unlink(request->pid_file);
+	return -1;
 }
 
 int container_create(struct container *container, const struct container_request *request,
