@@ -1,4 +1,4 @@
-#include "tests/unit/oci/fixture.h"
+#include "fixture.h"
 
 #include "base/error.h"
 #include "base/fs.h"
