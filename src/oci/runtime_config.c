@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "oci/runtime_mounts.h"
+#include "oci/runtime_seccomp.h"
 
 #include <errno.h>
 
@@ -242,6 +243,7 @@ static json_t *linux_json(const struct container_request *request, const struct 
 	json_object_set_new(value, "uidMappings", mapping_json(map->uid, map->uids));
 	json_object_set_new(value, "gidMappings", mapping_json(map->gid, map->gids));
 	json_object_set_new(value, "namespaces", namespaces_json());
+	json_object_set_new(value, "seccomp", runtime_seccomp_new());
 	json_object_set_new(value, "maskedPaths",
 	                    string_list(masked_paths, ARRAY_LEN(masked_paths)));
 	json_object_set_new(value, "readonlyPaths",

@@ -327,3 +327,25 @@ def test_remove_an_image(store):
     store.run("image", "rm", "short-lived")
     names = {image["name"] for image in store.run("image", "list", "--json").json["images"]}
     assert not any("short-lived" in name for name in names)
+
+
+def test_what_a_service_may_not_call(store):
+    """New namespaces, mounts and keyrings are refused; the filter and no_new_privs are on."""
+    project = store.project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sh", "-c", '''
+            unshare -U true 2>&1 || echo no namespace
+            mount -t tmpfs none /tmp 2>&1 || echo no mount
+            grep -E "^(Seccomp|NoNewPrivs|CapEff):" /proc/self/status
+            echo end
+            sleep 1000
+        ''']
+    """, name="filtered")
+    project.up()
+    until(lambda: "end" in project.log("job"))
+    log = project.log("job")
+    assert "no namespace" in log and "no mount" in log
+    assert "Seccomp:\t2" in log and "NoNewPrivs:\t1" in log
+    project.run("stop")
