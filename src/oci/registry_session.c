@@ -108,7 +108,7 @@ bool registry_is_transient(CURLcode code, long status)
 
 int64_t registry_backoff_ms(int attempt)
 {
-	return 200LL << (attempt < 5 ? attempt : 5);
+	return 100LL << (attempt < 5 ? attempt : 5);
 }
 
 int registry_status_error(const struct registry_session *session, long status, const char *what,
