@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define WHITEOUT "/.wh."
+#define WHITEOUT ".wh."
 
 /* One entry on its way in. */
 struct item {
@@ -321,8 +321,8 @@ static int add_item(struct extractor *ex, struct item *item, struct error *err)
 	item->parent = extract_open_parent(ex, item->path, err);
 	if (item->parent < 0)
 		return -1;
-	if (str_starts(item->name, WHITEOUT + 1) && !ex->is_plain)
-		return add_special(ex, item, item->name + strlen(WHITEOUT + 1), err);
+	if (str_starts(item->name, WHITEOUT) && !ex->is_plain)
+		return add_special(ex, item, item->name + strlen(WHITEOUT), err);
 	if (target)
 		return add_hard_link(ex, item, target, err);
 	return add_node(ex, item, err);

@@ -43,9 +43,10 @@ def refusal(status, text, **headers):
 
 
 class FaultyProxy:
-    """`rule(request, forward)` returns the Answer; forward() asks the registry."""
+    """`rule(request, forward)` returns the Answer; forward() asks the registry.  `tls` is an SSL
+    context, for https."""
 
-    def __init__(self, upstream_port, rule=None):
+    def __init__(self, upstream_port, rule=None, tls=None):
         self.requests = []
         self.rule = rule or (lambda request, forward: forward())
         proxy = self
@@ -86,6 +87,8 @@ class FaultyProxy:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)

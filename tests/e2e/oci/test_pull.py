@@ -7,6 +7,8 @@ import platform
 import random
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 
@@ -253,11 +255,43 @@ def test_a_bad_reference(store):
     assert store.job("image-pull", reference="Not A Reference").error["code"] == "usage"
 
 
-def test_plain_http_is_only_for_this_machine(store, registry, pushed):
-    """The registry speaks no TLS, so that a name that is not loopback's must fail."""
-    host = f"localhost.localdomain:{registry.port}"
-    error = pull(store, host, pushed).error
-    assert error["code"] != "not_found", error
+def other_name():
+    """A name of this machine that does not say that it is one; for those TLS is a must."""
+    name = socket.gethostname()
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(name, None)}
+    except OSError:
+        addresses = set()
+    if name == "localhost" or not any(address.startswith("127.") for address in addresses):
+        pytest.skip(f"the name of this machine, {name}, is not on loopback")
+    return name
+
+
+def test_plain_http_is_only_for_this_machine(store, proxy, pushed):
+    error = pull(store, f"{other_name()}:{proxy.port}", pushed).error
+    assert error["code"] == "failed" and "SSL" in error["text"], error
+    assert proxy.requests == []
+
+
+def test_https_needs_a_certificate_that_is_trusted(store, registry, pushed, tmp_path):
+    name, key, certificate = other_name(), tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+         "-keyout", key, "-out", certificate],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    proxy = FaultyProxy(registry.port, tls=context)
+    try:
+        host = f"{name}:{proxy.port}"
+        error = pull(store, host, pushed).error
+        assert "certificate" in error["text"], error
+        assert proxy.requests == []
+        trusted = store.write("ca.pem", certificate.read_bytes())
+        assert pull(store, host, pushed, ca_file=trusted).ok["layers"] == 1
+    finally:
+        proxy.stop()
 
 
 # ---- who we are ----

@@ -127,7 +127,7 @@ static void local_names_never_name_a_registry(void **state)
 	static const char *const good[] = {"demo-base", "shop/web", "shop/web:built", "a.b",
 	                                   "a:B.1"};
 	static const char *const bad[] = {"",     "Demo", "localhost/app", "host.test/app",
-	                                  "a b",  "a/",   "demo:",         "demo@" DIGEST,
+	                                  "a b",  "a/",   "demo:",         ("demo@" DIGEST),
 	                                  "../x", ".",    "a:b:c",         "a/b:c/d"};
 	cleanup(error_release) struct error err = ERROR_INIT;
 

@@ -159,11 +159,11 @@ static void parents_are_as_on_disk(void **state)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 	struct tar_writer tar = {.sink = take, .data = &out};
-	cleanup_free char *w = make_tree(fixture);
 	cleanup_free char *first = xasprintf("/w 40755 %d:%d 0 -", getuid(), getgid());
 	cleanup_free char *second = xasprintf("/w/a 40750 %d:%d 0 -", getuid(), getgid());
 	const char *const expected[] = {first, second};
 
+	free(make_tree(fixture));
 	assert_ok(tar_tree_add_parents(&tar, fixture->dir, "/w/a/b", &err));
 	assert_ok(tar_writer_end(&tar, &err));
 	assert_entries(&out, expected, ARRAY_LEN(expected));
