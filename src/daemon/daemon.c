@@ -374,6 +374,7 @@ void daemon_release(struct daemon *daemon)
 	project_ops_release(daemon);
 	prepare_release(daemon);
 	supervisor_free(daemon->supervisor);
+	world_loop_release(&daemon->world_loop);
 	proxy_worker_free(daemon->proxy);
 	array_foreach(project, &daemon->projects)
 		project_destroy(*project);
