@@ -75,15 +75,17 @@ def meson_tests(folder, match, *suites):
     return counts
 
 
-def pytest(folder, build_folder, match):
+def pytest(folder, build_folder, match, but_not=None):
     if not any((ROOT / folder).rglob("test_*.py")):
         return Counts()
+    chosen = " and ".join(
+        ([f"({match})"] if match else []) + ([f"not {but_not}"] if but_not else []))
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         env = dict(os.environ, LOCALD_BUILD=str(build_folder), PYTHONDONTWRITEBYTECODE="1")
         status = run(
             sys.executable, "-m", "pytest", folder, "-q", "-rfE", "--tb=short",
             "-p", "no:cacheprovider", f"--junitxml={report.name}",
-            *(["-k", match] if match else []), env=env,
+            *(["-k", chosen] if chosen else []), env=env,
         )
         try:
             suites = list(xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite"))
@@ -128,6 +130,8 @@ def parts_of(args):
         yield "all of these, optimised", lambda: meson_tests(plain, args.match)
     if args.only in (None, "e2e"):
         yield "e2e", lambda: pytest("tests/e2e", plain, args.match)
+    if args.only is None:
+        yield "e2e with sanitizers", lambda: pytest("tests/e2e/cli", asan, args.match, "third_party")
 
 
 def is_wanted(name, match):
