@@ -113,6 +113,7 @@ static void entries_join_providers_and_requirements(void **state)
 	const json_t *entry = json_array_get(entries, 0);
 	const json_t *requires = json_object_get(entry, "requires");
 
+	assert_non_null(ids);
 	assert_int_equal(json_array_size(entries), 1);
 	assert_int_equal(json_array_size(json_object_get(entry, "providers")), 2);
 	assert_int_equal(json_array_size(requires), 2);

@@ -101,6 +101,7 @@ static void loops_and_files_are_errors(void **state)
 	cleanup_close int file =
 		openat(fixture->root, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
 
+	assert_true(file >= 0);
 	assert_int_equal(symlinkat("loop", fixture->root, "loop"), 0);
 	make_dir(fixture, "/loop/x", ELOOP);
 	make_dir(fixture, "/file/x", ENOTDIR);
