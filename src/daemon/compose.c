@@ -240,12 +240,16 @@ static void set_fingerprint(const struct compose_request *request,
                             const struct service_config *service, const struct strv *env,
                             struct service_plan *plan)
 {
+	cleanup(strv_release) struct strv lasting = STRV_INIT;
 	cleanup_json json_t *all = json_object();
 	cleanup_free char *text = NULL;
 	char digest[SHA256_DIGEST_SIZE];
 
+	/* Nor is a proxy that had to take another port. */
+	strv_copy(&lasting, env);
+	strv_env_unset(&lasting, "LOCALD_URL");
 	json_object_set_new(all, "config", service_to_json(service));
-	json_object_set_new(all, "env", json_from_strv(env));
+	json_object_set_new(all, "env", json_from_strv(&lasting));
 	json_set_str(all, "cwd", plan->cwd);
 	json_set_int(all, "mode", plan->mode);
 	json_set_int(all, "port", plan->port);

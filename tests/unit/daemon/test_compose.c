@@ -24,6 +24,7 @@ struct fixture {
 	struct error err;
 	int taken; /* a port a stranger has */
 	const char *live;
+	int proxy_port; /* 0: 8080 */
 };
 
 static bool is_free(int port, void *data)
@@ -87,7 +88,7 @@ static int compose(struct fixture *f, const char *toml, const json_t *images)
 		.images = images,
 		.project_id = "shop-12345678",
 		.ports = &f->ports,
-		.proxy_port = 8080,
+		.proxy_port = f->proxy_port ? f->proxy_port : 8080,
 		.is_live = is_live,
 		.data = f,
 	};
@@ -167,6 +168,9 @@ static void another_terminal_is_no_reason_to_restart(void **state)
 	strv_env_set(&f->shell, "SHLVL", "2");
 	assert_int_equal(compose(f, toml, NULL), 0);
 	assert_string_equal(plan_of(f, "api")->fingerprint, before);
+	f->proxy_port = 80;
+	assert_int_equal(compose(f, toml, NULL), 0);
+	assert_string_equal(plan_of(f, "web")->fingerprint, web_before);
 	strv_add(&f->container, "web");
 	assert_int_equal(compose(f, toml, NULL), 0);
 	assert_string_equal(plan_of(f, "api")->fingerprint, before);
