@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,17 +25,6 @@ static no_return void fail(int report, int step)
 	while (write(report, &failure, sizeof(failure)) < 0 && errno == EINTR)
 		continue;
 	_exit(127);
-}
-
-static void reset_signals(void)
-{
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /*
@@ -99,7 +89,7 @@ static void close_others(const struct child_spec *spec, int report)
 
 static no_return void become(const struct child_spec *spec, int report, pid_t parent)
 {
-	reset_signals();
+	proc_reset_signals();
 	if (spec->die_with_parent) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
