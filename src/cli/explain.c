@@ -28,9 +28,10 @@ static const struct page {
                  "folder may\n"
                  "set defaults, but has no services."},
 	{"C016", "The project has more services than locald accepts. Split it into projects."},
-	{"C020",
-         "Names of projects and services become host names, so they are made of a-z, 0-9 and `-`,\n"
-         "have at most 63 characters, and neither begin nor end with `-`."},
+	{"C020", "Names of projects and services are made of letters, digits, `-` and `_`, have at "
+                 "most 63\n"
+                 "characters and do not begin with `-`. In a URL they are in small letters, with "
+                 "`-` for `_`."},
 	{"C021",
          "The service has nothing to run: give it a `command`, a line in the Procfile, or (for a\n"
          "container) an `image` or `build` that says it."},
@@ -41,6 +42,9 @@ static const struct page {
                  "  [services.web]\n"
                  "  command = \"npm run dev\""},
 	{"C024", "Two settings cannot be true together. The message names both; remove one."},
+	{"C025",
+         "Two services have names that are the same in a URL, where letters are small and `_` is\n"
+         "`-`: `My_App` and `my-app`. Rename one of them."},
 	{"C030", "`depends_on` names a service that this project does not have. The help names the "
                  "nearest."},
 	{"C031",
@@ -65,6 +69,10 @@ static const struct page {
 	{"W001",
          "A file that could have set something was left out; the message says why, for example\n"
          "because it belongs to another user."},
+	{"W002",
+         "The key is understood, but does nothing here. Files for the Rust version of locald "
+         "may have\n"
+         "it; docs/configuration.md says what differs."},
 };
 
 const char *explain_text(const char *id)

@@ -23,6 +23,7 @@ static const struct id_title {
 	{"C022", "container mode without build or image"},
 	{"C023", "no services"},
 	{"C024", "settings that contradict each other"},
+	{"C025", "services that share a URL"},
 	{"C030", "unknown dependency"},
 	{"C031", "dependency cycle"},
 	{"C032", "a dependency that never completes"},
@@ -34,6 +35,7 @@ static const struct id_title {
 	{"C043", "syntax error in package.json"},
 	{"C044", "missing env file"},
 	{"W001", "a file was ignored"},
+	{"W002", "a key without effect"},
 };
 
 const char *diag_title(const char *id)

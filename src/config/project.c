@@ -125,22 +125,33 @@ const char *service_mode_name(enum service_mode mode)
 	return names[mode];
 }
 
-static bool is_name_char(char c)
+static bool is_label_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 }
 
-bool config_is_name(const char *name)
+bool config_is_label(const char *text)
 {
 	size_t len = 0;
 
-	while (is_name_char(name[len]))
+	while (is_label_char(text[len]))
 		len++;
-	return len > 0 && len <= NAME_MAX_LEN && !name[len] && name[0] != '-' &&
-	       name[len - 1] != '-';
+	return len > 0 && len <= NAME_MAX_LEN && !text[len] && text[0] != '-' &&
+	       text[len - 1] != '-';
 }
 
-char *config_make_name(const char *text)
+bool config_is_name(const char *name)
+{
+	size_t len = 0, dashes = 0;
+
+	for (;
+	     name[len] == '_' || is_label_char(name[len]) || (name[len] >= 'A' && name[len] <= 'Z');
+	     len++)
+		dashes += name[len] == '_' || name[len] == '-';
+	return len > dashes && len <= NAME_MAX_LEN && !name[len] && name[0] != '-';
+}
+
+char *config_make_label(const char *text)
 {
 	char name[NAME_MAX_LEN + 1];
 	size_t len = 0;
@@ -148,7 +159,7 @@ char *config_make_name(const char *text)
 	for (; *text && len < NAME_MAX_LEN; text++) {
 		char c = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
 
-		if (!is_name_char(c))
+		if (!is_label_char(c))
 			c = '-';
 		if (c != '-' || (len > 0 && name[len - 1] != '-'))
 			name[len++] = c;

@@ -98,8 +98,10 @@ struct service_config {
 	enum service_mode mode; /* as resolved */
 	struct config_command command;
 	enum command_origin command_origin;
-	char *workdir; /* absolute, under the root unless written otherwise */
-	int port;      /* 0: the daemon chooses; a worker has none */
+	char *workdir;            /* absolute, under the root unless written otherwise */
+	bool is_workdir_relative; /* as written */
+	int port;                 /* 0: the daemon chooses; a worker has none */
+	int container_port;       /* 0: the same as port */
 	struct env_list env;
 	struct strv env_files; /* as written; see has_env_files */
 	bool has_env_files;    /* false: .env of the root where it exists */
@@ -179,6 +181,11 @@ const char *service_type_name(enum service_type type);
 const char *service_mode_name(enum service_mode mode);
 const char *dependency_until_name(enum dependency_until until);
 /* A DNS label: a-z 0-9 -, not at the ends, at most 63. */
+bool config_is_label(const char *text);
+/* The nearest label ("My_App" -> "my-app"), or NULL; the caller's. */
+char *config_make_label(const char *text) must_check;
+/*
+ * A name of a service or project: letters, digits, - and _, no - at the front, at
+ * most 63, and one letter or digit at least, so that there is a label for URLs.
+ */
 bool config_is_name(const char *name);
-/* The nearest such name ("My_App" -> "my-app"), or NULL; the caller's. */
-char *config_make_name(const char *text) must_check;

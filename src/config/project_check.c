@@ -70,6 +70,26 @@ static void check_command(const struct checker *c)
 		report(c, "user", "C024", "services.%s: user needs build or image", service->name);
 }
 
+static void check_container(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+
+	if (service->container_port && service->mode == MODE_HOST)
+		report(c, "container_port", "W002",
+		       "services.%s.container_port has no effect without a container",
+		       service->name);
+	else if (service->container_port && service->container_port != service->port)
+		diag_help(report(c, "container_port", "C013",
+		                 "services.%s: a container_port other than its port is not "
+		                 "supported yet",
+		                 service->name),
+		          "remove `port`: the container uses the host's network");
+	if (service->mode == MODE_CONTAINER && service->image && service->is_workdir_relative)
+		report(c, "workdir", "C011",
+		       "services.%s.workdir: is inside the container and must begin with /",
+		       service->name);
+}
+
 static void check_health(const struct checker *c)
 {
 	const struct service_config *service = c->service;
@@ -277,6 +297,30 @@ static void check_cycles(struct checker *c)
 			search_cycles(&search, i);
 }
 
+/* --- names --- */
+
+static void check_labels(const struct project_config *project, struct diagnostics *diags)
+{
+	cleanup(strv_release) struct strv labels = STRV_INIT;
+
+	for (size_t i = 0; i < project->services.len; i++) {
+		const struct service_config *service = project->services.items[i], *other;
+		size_t first = 0;
+		struct diagnostic *diag;
+
+		strv_add_take(&labels, config_make_label(service->name));
+		while (!str_eq(labels.items[first], labels.items[i]))
+			first++;
+		if (first == i)
+			continue;
+		other = project->services.items[first];
+		diag = diag_add(diags, "C025", "services `%s` and `%s` would share the URL name %s",
+		                other->name, service->name, labels.items[i]);
+		at_file(diag, service->file, service->pos, NULL);
+		at_file(diag, other->file, other->pos, "the other one");
+	}
+}
+
 /* --- all --- */
 
 static void check_any_service(const struct checker *c)
@@ -307,11 +351,13 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 		c.service = *service;
 		if (is_whole) {
 			check_command(&c);
+			check_container(&c);
 			check_health(&c);
 		}
 		check_env(&c, "env", &c.service->env);
 		check_env(&c, "build.env", &c.service->build.env);
 		check_dependencies(&c);
 	}
+	check_labels(project, diags);
 	check_cycles(&c);
 }

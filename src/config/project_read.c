@@ -137,10 +137,9 @@ static void add_process(struct reader *reader, struct config_file *file,
 	struct service_config *service;
 
 	if (!config_is_name(entry->name)) {
-		cleanup_free char *better = config_make_name(entry->name);
-		struct diagnostic *diag = diag_add(
-			reader->diags, "C020",
-			"`%s` is not a name for a service: only a-z, 0-9 and -", entry->name);
+		cleanup_free char *better = config_make_label(entry->name);
+		struct diagnostic *diag = diag_add(reader->diags, "C020",
+		                                   "`%s` is not a name for a service", entry->name);
 
 		diag_at(diag, &source, entry->name_pos, NULL);
 		if (better)
@@ -222,10 +221,13 @@ static void read_project(struct reader *reader)
 
 	if (has_toml)
 		read_toml(reader, toml, false);
-	else if (fs_exists(procfile))
-		read_procfile(reader, procfile);
-	else
-		read_package(reader, package);
+	/* A locald.toml may speak of the project and leave its services to the other files. */
+	if (reader->project->services.len == 0 && diag_error_count(reader->diags) == 0) {
+		if (fs_exists(procfile))
+			read_procfile(reader, procfile);
+		else if (!has_toml || fs_exists(package))
+			read_package(reader, package);
+	}
 	read_toml(reader, local, false);
 	if (has_toml)
 		lend_commands(reader, procfile);
@@ -238,6 +240,7 @@ static void finish_service(const struct project_config *project, struct service_
 	char *workdir = path_absolute(project->root, service->workdir ? service->workdir : ".");
 	struct health_config *health = &service->health;
 
+	service->is_workdir_relative = service->workdir && *service->workdir != '/';
 	free(service->workdir);
 	service->workdir = workdir;
 	if (config_command_is_set(&service->command) && !service->command_origin)
@@ -245,6 +248,9 @@ static void finish_service(const struct project_config *project, struct service_
 	if (!service_place_of(service, "mode") &&
 	    (service->build.is_set || service->image || service->type == SERVICE_CONTAINER))
 		service->mode = MODE_CONTAINER;
+	/* A container shares the host's network: the port inside is the port outside. */
+	if (!service->port)
+		service->port = service->container_port;
 	if (health->type == HEALTH_DEFAULT && health->path)
 		health->type = HEALTH_HTTP;
 	else if (health->type == HEALTH_DEFAULT && config_command_is_set(&health->command))
@@ -256,11 +262,14 @@ static void finish_service(const struct project_config *project, struct service_
 static void finish(struct project_config *project)
 {
 	if (!project->name)
-		project->name = config_make_name(path_base(project->root));
+		project->name = config_make_label(path_base(project->root));
 	if (!project->name)
 		project->name = xstrdup("project");
-	if (!project->domain)
-		project->domain = xasprintf("%s.localhost", project->name);
+	if (!project->domain) {
+		cleanup_free char *label = config_make_label(project->name);
+
+		project->domain = xasprintf("%s.localhost", label);
+	}
 	array_foreach(service, &project->services)
 		finish_service(project, *service);
 }

@@ -17,7 +17,7 @@ enum config_type {
 	CFG_DURATION, /* seconds, or "500ms", "2s", "1m"; kept in ms */
 	CFG_STRING,
 	CFG_STRINGS,
-	CFG_NAME, /* a DNS label */
+	CFG_NAME, /* as config_is_name() says */
 	CFG_DOMAIN,
 	CFG_ENUM, /* one of `choices`; kept as its index */
 	CFG_SIGNAL,
@@ -49,6 +49,7 @@ struct config_key {
 	size_t flag;        /* offset of a bool set when the key is given; 0: none */
 	const char *alias;  /* the path of the key that this one is another name for */
 	bool is_inner_only; /* not in the user's and the parents' files */
+	bool no_effect;     /* of the Rust version: accepted with a warning */
 };
 
 /* The n-th row, NULL after the last. */

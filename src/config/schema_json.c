@@ -78,7 +78,7 @@ static json_t *name_pattern(void)
 {
 	json_t *object = typed("string");
 
-	json_set_str(object, "pattern", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$");
+	json_set_str(object, "pattern", "^(?=.*[A-Za-z0-9])[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$");
 	return object;
 }
 
@@ -151,7 +151,8 @@ static json_t *object_below(const char *pattern)
 			continue;
 		name += len > 0 ? len + 1 : 0;
 		/* What is not supported yet is left out: an editor should not offer it. */
-		if (strpbrk(name, ".*") || (key->later && key->type != CFG_ENUM && !*key->later))
+		if (strpbrk(name, ".*") || key->no_effect ||
+		    (key->later && key->type != CFG_ENUM && !*key->later))
 			continue;
 		property = schema_of(key);
 		json_set_str(property, "description", key->summary);

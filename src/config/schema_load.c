@@ -241,11 +241,12 @@ static bool has_later_type(struct config_loader *loader, const struct toml_table
 
 static void report_name(struct config_loader *loader, const struct toml_entry *entry)
 {
-	cleanup_free char *better = config_make_name(entry->key);
-	struct diagnostic *diag = loader_report(loader, entry->pos, "C020",
-	                                        "`%s` is not a name for a service: only a-z, 0-9 "
-	                                        "and - (at most 63, no - at the ends)",
-	                                        entry->key);
+	cleanup_free char *better = config_make_label(entry->key);
+	struct diagnostic *diag =
+		loader_report(loader, entry->pos, "C020",
+	                      "`%s` is not a name for a service: only letters, digits, - and _ "
+	                      "(at most 63, no - at the front)",
+	                      entry->key);
 
 	loader_suggest(diag, better);
 }
@@ -316,6 +317,13 @@ static void load_key(struct config_loader *loader, const struct scope *scope,
 	char *base = scope->service ? (char *)scope->service : (char *)loader->project;
 	bool is_ok = true;
 
+	if (loader->is_outer && str_eq(key->path, "project.name")) {
+		/* The Rust version asks for one wherever there is a [project]. */
+		loader_report(loader, entry->pos, "W002",
+		              "%s has no effect outside of the project's folder",
+		              loader->shown.buf);
+		return;
+	}
 	if (loader->is_outer && key->is_inner_only) {
 		loader_report(loader, entry->pos, "C015", "%s belongs in locald.toml",
 		              loader->shown.buf);
@@ -323,6 +331,10 @@ static void load_key(struct config_loader *loader, const struct scope *scope,
 	}
 	if (is_later(loader, key, entry))
 		return;
+	if (key->no_effect) {
+		loader_report(loader, entry->pos, "W002", "%s has no effect", loader->shown.buf);
+		return;
+	}
 	if (key->type == CFG_SERVICES) {
 		load_services(loader, value);
 		return;

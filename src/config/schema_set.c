@@ -61,8 +61,9 @@ static bool set_name(struct config_loader *loader, const struct config_key *key,
 	if (!get_text(loader, value, &text))
 		return false;
 	if (!config_is_name(text)) {
-		loader_expected(loader, value, false,
-		                "a name of a-z, 0-9 and - (at most 63, no - at the ends)");
+		loader_expected(
+			loader, value, false,
+			"a name of letters, digits, - and _ (at most 63, no - at the front)");
 		return false;
 	}
 	replace_text(field, text);
@@ -77,7 +78,7 @@ static bool is_domain(const char *text)
 	if (strlen(text) > 253)
 		return false;
 	while ((label = strsep(&rest, ".")))
-		if (!config_is_name(label))
+		if (!config_is_label(label))
 			return false;
 	return true;
 }
@@ -85,15 +86,20 @@ static bool is_domain(const char *text)
 static bool set_domain(struct config_loader *loader, const struct config_key *key,
                        const struct toml_value *value, void *field)
 {
+	cleanup_free char *lower = NULL;
 	const char *text;
 
 	if (!get_text(loader, value, &text))
 		return false;
-	if (!is_domain(text)) {
+	lower = xstrdup(text);
+	for (char *c = lower; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	if (!is_domain(lower)) {
 		loader_expected(loader, value, false, "a domain such as shop.localhost");
 		return false;
 	}
-	replace_text(field, text);
+	replace_text(field, lower);
 	return true;
 }
 
@@ -374,9 +380,9 @@ static bool is_variable_name(const struct toml_entry *entry)
 {
 	const char *name = entry->key;
 	size_t len =
-		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-");
 
-	return len > 0 && len == entry->key_len && !(name[0] >= '0' && name[0] <= '9');
+	return len > 0 && len == entry->key_len && !strchr("0123456789.-", name[0]);
 }
 
 static bool set_variable(struct config_loader *loader, const struct toml_entry *entry,

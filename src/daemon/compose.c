@@ -29,9 +29,18 @@ enum service_mode compose_mode(const struct compose_request *request,
 char *compose_image_name(const struct compose_request *request,
                          const struct service_config *service)
 {
+	/* The hash at the end of the id must not be lost to the length of a label. */
+	size_t hash = strlen(request->project_id);
+	cleanup_free char *project = NULL, *label = NULL, *name = config_make_label(service->name);
+
 	if (!service->build.is_set && service->image)
 		return xstrdup(service->image);
-	return xasprintf("locald/%s/%s:latest", request->project_id, service->name);
+	while (hash > 0 && request->project_id[hash - 1] != '-')
+		hash--;
+	project = xstrndup(request->project_id, hash);
+	label = config_make_label(project);
+	return xasprintf("locald/%s-%s/%s:latest", label ? label : "project",
+	                 request->project_id + hash, name);
 }
 
 /* --- ports and URLs --- */
@@ -69,8 +78,9 @@ static void name_hosts(struct composer *composer, const struct service_config *s
                        struct service_extra *extra)
 {
 	const struct project_config *config = composer->request->config;
+	cleanup_free char *label = config_make_label(service->name);
 
-	strv_addf(&extra->hosts, "%s.%s", service->name, config->domain);
+	strv_addf(&extra->hosts, "%s.%s", label, config->domain);
 	if (is_main(config, service))
 		strv_add(&extra->hosts, config->domain);
 }
@@ -229,6 +239,8 @@ static json_t *bundle_of(const struct compose_request *request,
 	}
 	if (service->user)
 		json_set_str(bundle, "user", service->user);
+	if (!service->build.is_set && service_place_of(service, "workdir"))
+		json_set_str(bundle, "cwd", service->workdir);
 	return bundle;
 }
 

@@ -327,7 +327,7 @@ static void broken_files_are_findings(void **state)
 		const char *name, *text, *id;
 	} cases[] = {
 		{"package.json", "{", "C043"},       {"package.json", "{\"scripts\":{}}", "C023"},
-		{"Procfile", "web\n", "C042"},       {"Procfile", "my_web: x\n", "C020"},
+		{"Procfile", "web\n", "C042"},       {"Procfile", "a: x\nA: x\n", "C025"},
 		{"locald.toml", "a = \xff", "C002"}, {"locald.local.toml", "a", "C002"},
 	};
 
@@ -371,7 +371,90 @@ static void a_stranger_s_outer_file_is_ignored(void **state)
 	check_a_stranger_s_outer_file();
 }
 
-static void names_are_dns_labels(void **state)
+static void names_have_a_label(void **state)
+{
+	static const char *const bad[] = {"", "-a", "_", "-", "__-", "a.b", "a/b", "a b", "\u00e9"};
+	static const char *const good[] = {"a", "A", "a_b", "_a", "a-", "My_App-2", "0"};
+	char name[65];
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(config_is_name(bad[i]));
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		cleanup_free char *label = config_make_label(good[i]);
+
+		assert_true(config_is_name(good[i]));
+		assert_true(config_is_label(label));
+	}
+	memset(name, 'a', sizeof(name));
+	name[64] = '\0';
+	assert_false(config_is_name(name));
+	name[63] = '\0';
+	assert_true(config_is_name(name));
+}
+
+/* Loads a project of one locald.toml; the caller releases both. */
+static struct project_config *load_toml(const char *text, struct diagnostics *diags)
+{
+	cleanup(folder_release) struct folder folder = folder_new();
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	folder_write(&folder, "locald.toml", text);
+	return project_load(folder.path, NULL, diags, &err);
+}
+
+static void a_container_port_is_the_port(void **state)
+{
+	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+	cleanup_project struct project_config *project = load_toml(
+		"[services.Redis_1]\ntype = 'container'\nimage = 'redis:7'\ncontainer_port = 6379\n"
+		"workdir = '/data'\n",
+		&diags);
+
+	assert_int_equal(diags.items.len, 0);
+	assert_int_equal(project_service(project, "Redis_1")->port, 6379);
+	assert_string_equal(project_service(project, "Redis_1")->workdir, "/data");
+}
+
+static void findings_about_containers(void **state)
+{
+	static const struct {
+		const char *text, *id;
+	} cases[] = {
+		{"image = 'x'\nport = 80\ncontainer_port = 81", "C013"},
+		{"command = 'x'\ncontainer_port = 81", "W002"},
+		{"image = 'x'\nworkdir = 'a'", "C011"},
+		{"command = 'x'\n[services.A]\ncommand = 'y'", "C025"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+		cleanup_free char *text = xasprintf("[services.a]\n%s\n", cases[i].text);
+		cleanup_project struct project_config *project = load_toml(text, &diags);
+
+		assert_int_equal(diags.items.len, 1);
+		assert_string_equal(diags.items.items[0].id, cases[i].id);
+		assert_int_equal(project != NULL, cases[i].id[0] == 'W');
+	}
+}
+
+static void a_locald_toml_without_services_leaves_them_to_the_procfile(void **state)
+{
+	cleanup(folder_release) struct folder folder = folder_new();
+	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_project struct project_config *project = NULL;
+
+	folder_write(&folder, "locald.toml", "[project]\nname = 'My_Shop'\n");
+	folder_write(&folder, "Procfile", "web: run\nclock_1: tick\n");
+	project = project_load(folder.path, NULL, &diags, &err);
+	assert_non_null(project);
+	assert_string_equal(project->name, "My_Shop");
+	assert_string_equal(project->domain, "my-shop.localhost");
+	assert_int_equal(project->services.len, 2);
+	assert_int_equal(project_service(project, "clock_1")->type, SERVICE_WORKER);
+}
+
+static void labels_are_dns_labels(void **state)
 {
 	static const char *const bad[] = {"", "-a", "a-", "A", "a_b", "a.b", "\u00e9"};
 	static const char long_name[] = "a12345678901234567890123456789012345678901234567890123456"
@@ -380,18 +463,18 @@ static void names_are_dns_labels(void **state)
 		{"My App", "my-app"}, {"__x__", "x"}, {"a--b", "a-b"}, {"\u00e9t\u00e9", "t"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_false(config_is_name(bad[i]));
+		assert_false(config_is_label(bad[i]));
 	assert_int_equal(strlen(long_name), 64);
-	assert_false(config_is_name(long_name));
-	assert_true(config_is_name(long_name + 1));
-	assert_true(config_is_name("a"));
-	assert_true(config_is_name("0-9"));
+	assert_false(config_is_label(long_name));
+	assert_true(config_is_label(long_name + 1));
+	assert_true(config_is_label("a"));
+	assert_true(config_is_label("0-9"));
 	for (size_t i = 0; i < ARRAY_LEN(made); i++) {
-		cleanup_free char *name = config_make_name(made[i][0]);
+		cleanup_free char *name = config_make_label(made[i][0]);
 
 		assert_string_equal(name, made[i][1]);
 	}
-	assert_null(config_make_name("_"));
+	assert_null(config_make_label("_"));
 }
 
 int main(void)
@@ -410,7 +493,11 @@ int main(void)
 		cmocka_unit_test(the_root_is_found_from_below),
 		cmocka_unit_test(broken_files_are_findings),
 		cmocka_unit_test(a_stranger_s_outer_file_is_ignored),
-		cmocka_unit_test(names_are_dns_labels),
+		cmocka_unit_test(names_have_a_label),
+		cmocka_unit_test(labels_are_dns_labels),
+		cmocka_unit_test(a_container_port_is_the_port),
+		cmocka_unit_test(findings_about_containers),
+		cmocka_unit_test(a_locald_toml_without_services_leaves_them_to_the_procfile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

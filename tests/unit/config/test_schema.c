@@ -135,17 +135,17 @@ static const struct wrong_value {
 	{"[services.a]\n'health_check.path' = '/'", "C012",
          "unknown key `health_check.path` in [services.a]", 2, 1, NULL},
 	{"[project]\nname = 'A b'", "C011",
-         "project.name: expected a name of a-z, 0-9 and - (at most 63, no - at the ends), "
-         "got \"A b\"",
+         "project.name: expected a name of letters, digits, - and _ (at most 63, no - at the "
+         "front), got \"A b\"",
          2, 8, NULL},
 	{"[project]\ndomain = 'x..y'", "C011",
          "project.domain: expected a domain such as shop.localhost, got \"x..y\"", 2, 10, NULL},
 	{"project = 1", "C010", "project: expected a table, got 1", 1, 11, NULL},
 	{"services = []", "C010", "services: expected a table, got an array", 1, 12, NULL},
 	{"services.a = 'x'", "C010", "services.a: expected a table, got \"x\"", 1, 14, NULL},
-	{"[services.My_App]", "C020",
-         "`My_App` is not a name for a service: only a-z, 0-9 and - (at most 63, no - at "
-         "the ends)",
+	{"[services.'My App']", "C020",
+         "`My App` is not a name for a service: only letters, digits, - and _ (at most 63, no "
+         "- at the front)",
          1, 11, "did you mean `my-app`?"},
 	{"[services.a]\nport = 'http'", "C010", "services.a.port: expected 1-65535, got \"http\"",
          2, 8, NULL},
@@ -191,7 +191,7 @@ static const struct wrong_value {
          "services.a.health_check: expected a table, got 1", 2, 16, NULL},
 	{"[services.a]\nenv = ['A=1']", "C010",
          "services.a.env: expected a table such as { NAME = \"value\" }, got an array", 2, 7, NULL},
-	{"[env]\n'A-B' = 'x'", "C020", "env: `A-B` is not the name of a variable", 2, 1, NULL},
+	{"[env]\n'A B' = 'x'", "C020", "env: `A B` is not the name of a variable", 2, 1, NULL},
 	{"[env]\nV = 1.10", "C010", "env.V: expected a string, got 1.1", 2, 5,
          "write it in quotes"},
 	{"[services.a]\ndepends_on = 'b'", "C010",
@@ -252,7 +252,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"services.a.limits = { pids = 1 }", "services.a.limits is not supported yet"},
 		{"services.a.dev.mount = true", "services.a.dev is not supported yet"},
 		{"services.a.profiles = []", "services.a.profiles is not supported yet"},
-		{"services.a.container_port = 1", "services.a.container_port is not supported yet"},
 		{"services.a.health_check.type = 'log'",
 	         "services.a.health_check.type: \"log\" is not supported yet"},
 		{"services.a.health_check.type = 'notify'",
@@ -275,6 +274,27 @@ static void what_is_not_supported_yet_says_so(void **state)
 	}
 }
 
+static void what_the_rust_version_had_is_a_warning(void **state)
+{
+	static const char *const cases[][2] = {
+		{"[plugins]\nx = 1", "plugins has no effect"},
+		{"[worktrees]\nx = 1", "worktrees has no effect"},
+		{"[server]\nprivileged_ports = true", "server has no effect"},
+		{"[project]\nname = 'x'",
+	         "project.name has no effect outside of the project's folder"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+		cleanup_project struct project_config *project = load(cases[i][0], true, &diags);
+
+		assert_null(project->name);
+		assert_int_equal(diags.items.len, 1);
+		assert_string_equal(diags.items.items[0].id, "W002");
+		assert_string_equal(diags.items.items[0].text, cases[i][1]);
+	}
+}
+
 static void all_errors_are_collected(void **state)
 {
 	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
@@ -293,7 +313,8 @@ static void outer_files_have_no_services(void **state)
 	             true, &diags);
 
 	assert_int_equal(diags.items.len, 2);
-	assert_string_equal(diags.items.items[0].text, "project.name belongs in locald.toml");
+	assert_string_equal(diags.items.items[0].text,
+	                    "project.name has no effect outside of the project's folder");
 	assert_string_equal(diags.items.items[1].text, "services belongs in locald.toml");
 	assert_int_equal(project->services.len, 0);
 	assert_int_equal(project->env.list.len, 1);
@@ -359,6 +380,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_those_of_the_docs),
 		cmocka_unit_test(wrong_values_are_told),
 		cmocka_unit_test(what_is_not_supported_yet_says_so),
+		cmocka_unit_test(what_the_rust_version_had_is_a_warning),
 		cmocka_unit_test(all_errors_are_collected),
 		cmocka_unit_test(outer_files_have_no_services),
 		cmocka_unit_test(services_are_bounded),
