@@ -24,6 +24,13 @@ def once(argv, env=None):
     return seconds
 
 
+def timed(function, *arguments):
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - began
+
+
 def why_it_fails(argv, env=None):
     """The last line that a command says, for the table."""
     result = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

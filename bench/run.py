@@ -17,12 +17,16 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 import cli_latency  # noqa: E402
 import containers  # noqa: E402
 import proxy  # noqa: E402
+import restart  # noqa: E402
+import scale  # noqa: E402
 import supervision  # noqa: E402
 
 BENCHES = {
     "containers": containers.bench,
     "proxy": proxy.bench,
     "supervision": supervision.bench,
+    "restart": restart.bench,
+    "scale": scale.bench,
     "cli": cli_latency.bench,
 }
 

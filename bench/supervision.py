@@ -7,7 +7,7 @@ import signal
 import statistics
 import time
 
-from measure import Table
+from measure import Table, timed
 from support.sandbox import Sandbox
 
 SERVICES = 20
@@ -28,12 +28,6 @@ def sh_loop():
     os.waitpid(pid, 0)
     os.close(reader)
     return seconds
-
-
-def timed(function, *arguments):
-    began = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - began
 
 
 def private_kib(pid):

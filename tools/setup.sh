@@ -15,7 +15,8 @@ test='python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmde
 	nodejs:node npm:npm python3-venv python3-flask python3-websockets busybox-static
 	podman:podman skopeo:skopeo'
 demo='uidmap mmdebstrap python3 nodejs:node npm:npm'
-bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk'
+bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk
+	s6:s6-svscan strace:strace'
 
 have_package() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
