@@ -83,6 +83,11 @@ static bool obey(struct keeper *keeper, struct keeper_client *client,
 	case KEEPER_SIGNAL:
 		keeper_signal_all(keeper, request->signal);
 		return false;
+	case KEEPER_ATTACH:
+	case KEEPER_RESIZE:
+	case KEEPER_DATA:
+		str_copy(reply->text, sizeof(reply->text), "attaching is not supported yet");
+		return true;
 	case KEEPER_STATUS:
 	case KEEPER_ERROR:
 		break;

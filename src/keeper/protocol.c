@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 
 enum field_kind {
-	FIELD_TEXT,
+	FIELD_TEXT, /* char *, may be NULL when optional */
+	FIELD_LINE, /* char[KEEPER_NOTIFY_TEXT_SIZE] */
 	FIELD_INT,
 	FIELD_INT64,
 	FIELD_UINT32,
@@ -20,7 +21,10 @@ enum field_kind {
 	FIELD_LIST
 };
 
-/* One key of the spec or of a status; `first` and `last` bound numbers. */
+/*
+ * One key of the spec or of a status; `first` and `last` bound numbers.  What is optional is
+ * zero when it is missing, and a spec leaves it out when it is zero.
+ */
 struct field {
 	const char *key;
 	enum field_kind kind;
@@ -45,6 +49,10 @@ static const struct field spec_fields[] = {
 	{"arg", FIELD_LIST, SPEC(args), 0, 0, false},
 	{"env", FIELD_LIST, SPEC(env), 0, 0, true},
 	{"stop_arg", FIELD_LIST, SPEC(stop_args), 0, 0, true},
+	{"notify", FIELD_TEXT, SPEC(notify), 0, 0, true},
+	{"stdin", FIELD_BOOL, SPEC(has_stdin), 0, 1, true},
+	{"adopt_pid", FIELD_INT, SPEC(adopt_pid), 0, INT32_MAX, true},
+	{"adopt_start_ticks", FIELD_UINT64, SPEC(adopt_start_ticks), 0, INT64_MAX, true},
 };
 
 #define STATUS(member) offsetof(struct keeper_status, member)
@@ -59,13 +67,26 @@ static const struct field status_fields[] = {
 	{"killed", FIELD_BOOL, STATUS(killed), 0, 1, false},
 	{"log_bytes", FIELD_UINT64, STATUS(log_bytes), 0, INT64_MAX, false},
 	{"dropped_bytes", FIELD_UINT64, STATUS(dropped_bytes), 0, INT64_MAX, false},
+	{"tty", FIELD_BOOL, STATUS(tty), 0, 1, true},
+	{"stdin", FIELD_BOOL, STATUS(has_stdin), 0, 1, true},
+	{"degraded", FIELD_BOOL, STATUS(degraded), 0, 1, true},
+	{"notify_ready", FIELD_BOOL, STATUS(notify_ready), 0, 1, true},
+	{"notify_stopping", FIELD_BOOL, STATUS(notify_stopping), 0, 1, true},
+	{"watchdog_us", FIELD_UINT64, STATUS(watchdog_us), 0, INT64_MAX, true},
+	{"watchdog_missed", FIELD_BOOL, STATUS(watchdog_missed), 0, 1, true},
+	{"extend_us", FIELD_UINT64, STATUS(extend_us), 0, INT64_MAX, true},
+	{"notify_text", FIELD_LINE, STATUS(notify_text), 0, 0, true},
 };
 
 static const char *const op_names[] = {
-	[KEEPER_HELLO] = "hello", [KEEPER_SUBSCRIBE] = "subscribe", [KEEPER_STOP] = "stop",
-	[KEEPER_KILL] = "kill",   [KEEPER_SIGNAL] = "signal",       [KEEPER_STATUS] = "status",
+	[KEEPER_HELLO] = "hello",   [KEEPER_SUBSCRIBE] = "subscribe", [KEEPER_STOP] = "stop",
+	[KEEPER_KILL] = "kill",     [KEEPER_SIGNAL] = "signal",       [KEEPER_ATTACH] = "attach",
+	[KEEPER_RESIZE] = "resize", [KEEPER_DATA] = "data",           [KEEPER_STATUS] = "status",
 	[KEEPER_ERROR] = "error",
 };
+
+#define DATA_HEAD "op=data\n\n"
+#define SIDE_MAX  65535 /* of a terminal */
 
 static const char *const state_names[] = {
 	[KEEPER_STARTING] = "starting",
@@ -74,8 +95,7 @@ static const char *const state_names[] = {
 	[KEEPER_EXITED] = "exited",
 };
 
-static void encode_number(const struct field *field, const void *at, const char *key, char end,
-                          struct strbuf *out)
+static int64_t number_at(const struct field *field, const void *at)
 {
 	int64_t value = 0;
 
@@ -96,11 +116,11 @@ static void encode_number(const struct field *field, const void *at, const char 
 		value = *(const bool *)at;
 		break;
 	case FIELD_TEXT:
+	case FIELD_LINE:
 	case FIELD_LIST:
 		break;
 	}
-	strbuf_addf(out, "%s=%" PRId64, key, value);
-	strbuf_addch(out, end);
+	return value;
 }
 
 static int decode_number(const struct field *field, const char *text, void *at, struct error *err)
@@ -126,6 +146,7 @@ static int decode_number(const struct field *field, const char *text, void *at, 
 		*(bool *)at = value != 0;
 		break;
 	case FIELD_TEXT:
+	case FIELD_LINE:
 	case FIELD_LIST:
 		break;
 	}
@@ -138,6 +159,7 @@ void keeper_spec_release(struct keeper_spec *spec)
 	free(spec->log_dir);
 	free(spec->service);
 	free(spec->cwd);
+	free(spec->notify);
 	strv_release(&spec->args);
 	strv_release(&spec->env);
 	strv_release(&spec->stop_args);
@@ -157,14 +179,18 @@ void keeper_spec_encode(const struct keeper_spec *spec, struct strbuf *out)
 		const void *at = (const char *)spec + field->offset;
 
 		if (field->kind == FIELD_TEXT) {
-			add_entry(out, field->key, *(char *const *)at);
+			const char *text = *(char *const *)at;
+
+			if (text || !field->is_optional)
+				add_entry(out, field->key, text);
 		} else if (field->kind == FIELD_LIST) {
 			const struct strv *list = at;
 
 			for (size_t j = 0; j < list->len; j++)
 				add_entry(out, field->key, list->items[j]);
-		} else {
-			encode_number(field, at, field->key, '\0', out);
+		} else if (number_at(field, at) != 0 || !field->is_optional) {
+			strbuf_addf(out, "%s=%" PRId64, field->key, number_at(field, at));
+			strbuf_addch(out, '\0');
 		}
 	}
 }
@@ -259,24 +285,62 @@ int64_t keeper_line_int(const char *text, size_t len, const char *key, int64_t d
 	return value;
 }
 
+void keeper_copy_line(char *out, size_t size, const char *text, size_t len)
+{
+	size_t count = len < size - 1 ? len : size - 1;
+
+	/* Not in the middle of a UTF-8 sequence. */
+	while (count > 0 && count < len && ((unsigned char)text[count] & 0xc0) == 0x80)
+		count--;
+	for (size_t i = 0; i < count; i++)
+		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
+	out[count] = '\0';
+}
+
+static void encode_status(const struct keeper_status *status, struct strbuf *out)
+{
+	strbuf_addf(out, "state=%s\n", state_names[status->state]);
+	for (size_t i = 0; i < ARRAY_LEN(status_fields); i++) {
+		const struct field *field = &status_fields[i];
+		const void *at = (const char *)status + field->offset;
+		char line[KEEPER_NOTIFY_TEXT_SIZE];
+
+		if (field->kind == FIELD_LINE) {
+			keeper_copy_line(line, sizeof(line), at, strlen(at));
+			strbuf_addf(out, "%s=%s\n", field->key, line);
+		} else {
+			strbuf_addf(out, "%s=%" PRId64 "\n", field->key, number_at(field, at));
+		}
+	}
+}
+
 void keeper_packet_encode(const struct keeper_packet *packet, struct strbuf *out)
 {
 	strbuf_addf(out, "op=%s\n", op_names[packet->op]);
 	switch (packet->op) {
 	case KEEPER_HELLO:
-	case KEEPER_SUBSCRIBE:
 	case KEEPER_STOP:
 	case KEEPER_KILL:
+		break;
+	case KEEPER_SUBSCRIBE:
+		if (packet->hold)
+			strbuf_adds(out, "hold=1\n");
+		break;
+	case KEEPER_ATTACH:
+		strbuf_addf(out, "write=%d\n", packet->write);
+		fallthrough;
+	case KEEPER_RESIZE:
+		strbuf_addf(out, "rows=%d\ncols=%d\n", packet->rows, packet->cols);
+		break;
+	case KEEPER_DATA:
+		strbuf_addch(out, '\n');
+		strbuf_add(out, packet->data, packet->data_len);
 		break;
 	case KEEPER_SIGNAL:
 		strbuf_addf(out, "signal=%d\n", packet->signal);
 		break;
 	case KEEPER_STATUS:
-		strbuf_addf(out, "state=%s\n", state_names[packet->status.state]);
-		for (size_t i = 0; i < ARRAY_LEN(status_fields); i++)
-			encode_number(&status_fields[i],
-			              (const char *)&packet->status + status_fields[i].offset,
-			              status_fields[i].key, '\n', out);
+		encode_status(&packet->status, out);
 		break;
 	case KEEPER_ERROR:
 		strbuf_addf(out, "text=%s\n", packet->text);
@@ -304,7 +368,17 @@ static int decode_status(const char *data, size_t len, struct keeper_status *ret
 	ret->state = (enum keeper_state)state;
 	for (size_t i = 0; i < ARRAY_LEN(status_fields); i++) {
 		const struct field *field = &status_fields[i];
+		const char *value;
+		size_t value_len;
 
+		value = keeper_line_value(data, len, field->key, &value_len);
+		if (!value && field->is_optional)
+			continue;
+		if (field->kind == FIELD_LINE) {
+			keeper_copy_line((char *)ret + field->offset, KEEPER_NOTIFY_TEXT_SIZE,
+			                 value, value_len);
+			continue;
+		}
 		if (!line_copy(data, len, field->key, word, sizeof(word)))
 			return error_set(err, EPROTO, "status without %s", field->key);
 		if (decode_number(field, word, (char *)ret + field->offset, err) < 0)
@@ -313,12 +387,62 @@ static int decode_status(const char *data, size_t len, struct keeper_status *ret
 	return 0;
 }
 
+/* What belongs to the op; what is missing and may be missing is zero. */
+static int decode_body(const char *data, size_t len, struct keeper_packet *packet,
+                       struct error *err)
+{
+	int64_t signo, rows, cols;
+
+	switch (packet->op) {
+	case KEEPER_HELLO:
+	case KEEPER_STOP:
+	case KEEPER_KILL:
+	case KEEPER_DATA:
+		return 0;
+	case KEEPER_SUBSCRIBE:
+		packet->hold = keeper_line_int(data, len, "hold", 0) == 1;
+		return 0;
+	case KEEPER_SIGNAL:
+		signo = keeper_line_int(data, len, "signal", 0);
+		if (signo < 1 || signo > SIGRTMAX)
+			return error_set(err, EPROTO, "no such signal");
+		packet->signal = (int)signo;
+		return 0;
+	case KEEPER_ATTACH:
+	case KEEPER_RESIZE:
+		packet->write = keeper_line_int(data, len, "write", 0) == 1;
+		rows = keeper_line_int(data, len, "rows", 0);
+		cols = keeper_line_int(data, len, "cols", 0);
+		if (rows < 0 || rows > SIDE_MAX || cols < 0 || cols > SIDE_MAX)
+			return error_set(err, EPROTO, "no terminal has that size");
+		packet->rows = (int)rows;
+		packet->cols = (int)cols;
+		return 0;
+	case KEEPER_STATUS:
+		return decode_status(data, len, &packet->status, err);
+	case KEEPER_ERROR:
+		break;
+	}
+	if (!line_copy(data, len, "text", packet->text, sizeof(packet->text)))
+		return error_set(err, EPROTO, "error without text");
+	return 0;
+}
+
 int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret, struct error *err)
 {
 	struct keeper_packet packet = {0};
+	size_t head = strlen(DATA_HEAD);
 	char word[32];
 	int op = -1;
 
+	if (len <= KEEPER_PACKET_MAX && len >= head && memcmp(data, DATA_HEAD, head) == 0) {
+		*ret = (struct keeper_packet){
+			.op = KEEPER_DATA,
+			.data = data + head,
+			.data_len = len - head,
+		};
+		return 0;
+	}
 	if (len > KEEPER_PACKET_MAX || memchr(data, '\0', len))
 		return error_set(err, EPROTO, "not a packet");
 	if (len > 3 && memcmp(data, "op=", 3) == 0 &&
@@ -327,18 +451,10 @@ int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret
 	if (op < 0)
 		return error_set(err, EPROTO, "not a packet: no known op");
 	packet.op = (enum keeper_op)op;
-	if (packet.op == KEEPER_STATUS && decode_status(data, len, &packet.status, err) < 0)
+	if (packet.op == KEEPER_DATA)
+		return error_set(err, EPROTO, "data without an empty line before it");
+	if (decode_body(data, len, &packet, err) < 0)
 		return -1;
-	if (packet.op == KEEPER_SIGNAL) {
-		int64_t signo = keeper_line_int(data, len, "signal", 0);
-
-		if (signo < 1 || signo > SIGRTMAX)
-			return error_set(err, EPROTO, "no such signal");
-		packet.signal = (int)signo;
-	}
-	if (packet.op == KEEPER_ERROR &&
-	    !line_copy(data, len, "text", packet.text, sizeof(packet.text)))
-		return error_set(err, EPROTO, "error without text");
 	*ret = packet;
 	return 0;
 }

@@ -19,6 +19,9 @@ struct error;
 
 #define KEEPER_SPEC_MAX   (4UL * 1024 * 1024)
 #define KEEPER_PACKET_MAX 4096
+#define KEEPER_DATA_MAX   (KEEPER_PACKET_MAX - 16) /* bytes in one packet */
+
+#define KEEPER_NOTIFY_TEXT_SIZE 128
 
 struct keeper_spec {
 	char *socket;
@@ -32,6 +35,11 @@ struct keeper_spec {
 	uint64_t segment_bytes;
 	uint32_t segment_count;
 	struct strv args, env, stop_args;
+	char *notify;   /* datagram socket for sd_notify(3); NULL: none */
+	bool has_stdin; /* without tty: standard input is a pipe, for those who attach */
+	/* A service whose keeper was lost; its output ends are inherited as 3 and up.  0: none. */
+	pid_t adopt_pid;
+	uint64_t adopt_start_ticks;
 };
 
 void keeper_spec_release(struct keeper_spec *spec);
@@ -44,6 +52,9 @@ enum keeper_op {
 	KEEPER_STOP,
 	KEEPER_KILL,
 	KEEPER_SIGNAL,
+	KEEPER_ATTACH,
+	KEEPER_RESIZE,
+	KEEPER_DATA,   /* input for the keeper, output from it */
 	KEEPER_STATUS, /* from the keeper */
 	KEEPER_ERROR,  /* from the keeper */
 };
@@ -61,18 +72,36 @@ struct keeper_status {
 	bool killed;
 	uint64_t log_bytes;     /* written by the service, all runs */
 	uint64_t dropped_bytes; /* not stored, this run */
+	/* From here on a peer of an older version says nothing: 0. */
+	bool tty, has_stdin;  /* what attaching gives */
+	bool degraded;        /* this keeper took over from one that was lost */
+	bool notify_ready;    /* READY=1 was seen */
+	bool notify_stopping; /* STOPPING=1 was seen */
+	uint64_t watchdog_us; /* it promised a sign of life this often; 0: it did not */
+	bool watchdog_missed; /* none came in time, or WATCHDOG=trigger; until the next */
+	uint64_t extend_us;   /* until when, on CLOCK_MONOTONIC, it asked for time; 0: never */
+	char notify_text[KEEPER_NOTIFY_TEXT_SIZE]; /* STATUS=, one line */
 };
 
 struct keeper_packet {
 	enum keeper_op op;
 	int signal;                  /* of KEEPER_SIGNAL */
+	bool hold;                   /* of KEEPER_SUBSCRIBE: pass the ends of the output, too */
+	bool write;                  /* of KEEPER_ATTACH: with input */
+	int rows, cols;              /* of KEEPER_ATTACH and KEEPER_RESIZE; 0: unknown */
+	const char *data;            /* of KEEPER_DATA, borrowed */
+	size_t data_len;             /* at most KEEPER_DATA_MAX */
 	struct keeper_status status; /* of KEEPER_STATUS */
 	char text[256];              /* of KEEPER_ERROR */
 };
 
 void keeper_packet_encode(const struct keeper_packet *packet, struct strbuf *out);
+/* ret->data points into `data`. */
 int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret,
                          struct error *err);
+
+/* Copies text that others wrote as one line: control characters become spaces, the end is cut. */
+void keeper_copy_line(char *out, size_t size, const char *text, size_t len);
 
 /*
  * The address of a socket at `path`, through an open folder: a path may be longer
