@@ -94,7 +94,7 @@ static const struct strv *env_of_files(struct maker *maker, const struct service
 	new->service = service;
 	*array_add(&maker->files) = new;
 	if (!service->has_env_files)
-		rc = read_env_file(maker, service, ".env", false, &new->env, err);
+		rc = read_env_file(maker, service, PROJECT_ENV_FILE, false, &new->env, err);
 	for (size_t i = 0; i < service->env_files.len && rc == 0; i++)
 		rc = read_env_file(maker, service, service->env_files.items[i], true, &new->env,
 		                   err);

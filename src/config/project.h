@@ -21,9 +21,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct config_inputs;
 struct error;
 
 #define PROJECT_MAX_SERVICES 2000u
+#define PROJECT_ENV_FILE     ".env" /* read for services that name no env_file */
 
 /* A file that was read; its text is kept for the source lines of later diagnostics. */
 struct config_file {
@@ -152,6 +154,11 @@ char *project_find_root(const char *start, struct error *err) must_check;
  */
 struct project_config *project_load(const char *root, const char *user_config,
                                     struct diagnostics *diags, struct error *err) must_check;
+/* The same; every file that it looked for is added to `inputs` (may be NULL), whatever comes of it.
+ */
+struct project_config *project_load_noting(const char *root, const char *user_config,
+                                           struct config_inputs *inputs, struct diagnostics *diags,
+                                           struct error *err) must_check;
 
 struct service_config *project_service(const struct project_config *project, const char *name);
 /* The service name nearest to a wrong one, or NULL. */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/strbuf.h"
+#include "config/inputs.h"
 #include "config/procfile.h"
 #include "config/schema.h"
 
@@ -12,7 +13,15 @@
 struct reader {
 	struct project_config *project;
 	struct diagnostics *diags;
+	struct config_inputs *inputs; /* or NULL */
 };
+
+static void note(struct reader *reader, const char *path, const struct config_file *file)
+{
+	if (reader->inputs)
+		config_inputs_note(reader->inputs, path, file ? file->text : NULL,
+		                   file ? file->len : 0);
+}
 
 static struct diag_source source_of(const struct config_file *file)
 {
@@ -36,14 +45,17 @@ static struct config_file *read_file(struct reader *reader, const char *path)
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 	struct config_file *file;
 
-	if (!fs_exists(path))
+	if (!fs_exists(path)) {
+		note(reader, path, NULL);
 		return NULL;
+	}
 	if (fs_read_file(path, TOML_MAX_BYTES, &text, &err) < 0) {
 		cleanup_free char *name = shown_name(reader->project, path);
 		const struct diag_source source = {.name = name};
 
 		diag_at(diag_add(reader->diags, "C001", "%s", err.text), &source,
 		        (struct toml_pos){0}, NULL);
+		note(reader, path, NULL);
 		return NULL;
 	}
 	file = xcalloc(1, sizeof(*file));
@@ -52,6 +64,7 @@ static struct config_file *read_file(struct reader *reader, const char *path)
 	file->len = text.len;
 	file->text = strbuf_detach(&text);
 	*array_add(&reader->project->files) = file;
+	note(reader, path, file);
 	return file;
 }
 
@@ -78,12 +91,11 @@ static void read_outer(struct reader *reader, const char *dir, const char *name)
 	cleanup_free char *path = path_join(dir, name);
 	const struct diag_source source = {.name = path};
 
-	if (!fs_exists(path))
-		return;
-	if (project_is_trusted(path, reader->project->root)) {
+	if (!fs_exists(path) || project_is_trusted(path, reader->project->root)) {
 		read_toml(reader, path, true);
 		return;
 	}
+	note(reader, path, NULL);
 	diag_at(diag_add(reader->diags, "W001", "ignored, since it belongs to another user"),
 	        &source, (struct toml_pos){0}, NULL);
 }
@@ -221,12 +233,20 @@ static void read_project(struct reader *reader)
 
 	if (has_toml)
 		read_toml(reader, toml, false);
+	else
+		note(reader, toml, NULL);
 	/* A locald.toml may speak of the project and leave its services to the other files. */
 	if (reader->project->services.len == 0 && diag_error_count(reader->diags) == 0) {
-		if (fs_exists(procfile))
+		bool has_procfile = fs_exists(procfile);
+
+		if (has_procfile)
 			read_procfile(reader, procfile);
-		else if (!has_toml || fs_exists(package))
+		else
+			note(reader, procfile, NULL);
+		if (!has_procfile && (!has_toml || fs_exists(package)))
 			read_package(reader, package);
+		else if (!has_procfile)
+			note(reader, package, NULL);
 	}
 	read_toml(reader, local, false);
 	if (has_toml)
@@ -274,11 +294,37 @@ static void finish(struct project_config *project)
 		finish_service(project, *service);
 }
 
+static void note_env_files(struct reader *reader)
+{
+	const struct project_config *project = reader->project;
+
+	array_foreach(item, &project->services) {
+		const struct service_config *service = *item;
+		cleanup(strv_release) struct strv names = STRV_INIT;
+
+		strv_copy(&names, &service->env_files);
+		if (!service->has_env_files)
+			strv_add(&names, PROJECT_ENV_FILE);
+		for (size_t i = 0; i < names.len; i++) {
+			cleanup_free char *path = path_absolute(project->root, names.items[i]);
+
+			config_inputs_note_file(reader->inputs, path);
+		}
+	}
+}
+
 struct project_config *project_load(const char *root, const char *user_config,
                                     struct diagnostics *diags, struct error *err)
 {
+	return project_load_noting(root, user_config, NULL, diags, err);
+}
+
+struct project_config *project_load_noting(const char *root, const char *user_config,
+                                           struct config_inputs *inputs, struct diagnostics *diags,
+                                           struct error *err)
+{
 	cleanup_project struct project_config *project = xcalloc(1, sizeof(*project));
-	struct reader reader = {project, diags};
+	struct reader reader = {project, diags, inputs};
 
 	project->root = path_real(root, err);
 	if (!project->root)
@@ -289,6 +335,8 @@ struct project_config *project_load(const char *root, const char *user_config,
 	read_outer(&reader, project->root, PROJECT_WORKSPACE);
 	read_project(&reader);
 	finish(project);
+	if (inputs)
+		note_env_files(&reader);
 	project_check(project, diags);
 	if (diag_error_count(diags) > 0) {
 		diag_to_error(diags, err);
