@@ -46,7 +46,7 @@ struct config_places {
 
 enum service_type { SERVICE_EXEC, SERVICE_WORKER, SERVICE_CONTAINER };
 enum service_mode { MODE_HOST, MODE_CONTAINER };
-enum restart_policy { RESTART_NO, RESTART_ON_FAILURE };
+enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum health_type { HEALTH_DEFAULT, HEALTH_HTTP, HEALTH_TCP, HEALTH_COMMAND };
 enum dependency_until { DEPENDENCY_READY, DEPENDENCY_STARTED, DEPENDENCY_COMPLETED };
 enum command_origin { COMMAND_NONE, COMMAND_CONFIG, COMMAND_PROCFILE, COMMAND_PACKAGE_JSON };
@@ -64,6 +64,10 @@ struct env_entry {
 };
 struct env_list {
 	ARRAY(struct env_entry) list;
+};
+
+struct int_list {
+	ARRAY(int) list;
 };
 
 struct dependency {
@@ -110,6 +114,9 @@ struct service_config {
 	struct dependency_list depends_on;
 	struct health_config health;
 	enum restart_policy restart;
+	int max_restarts;              /* in a row; 0: no limit */
+	struct int_list success_codes; /* exit codes that are success, besides 0 */
+	struct config_command stop_command;
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
 	bool oneshot, autostart;

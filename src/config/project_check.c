@@ -90,6 +90,16 @@ static void check_container(const struct checker *c)
 		       service->name);
 }
 
+static void check_stop(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+
+	if (service->mode == MODE_CONTAINER && config_command_is_set(&service->stop_command))
+		report(c, "stop_command", "C013",
+		       "services.%s.stop_command is not supported yet in a container",
+		       service->name);
+}
+
 static void check_health(const struct checker *c)
 {
 	const struct service_config *service = c->service;
@@ -352,6 +362,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 		if (is_whole) {
 			check_command(&c);
 			check_container(&c);
+			check_stop(&c);
 			check_health(&c);
 		}
 		check_env(&c, "env", &c.service->env);

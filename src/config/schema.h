@@ -17,6 +17,7 @@ enum config_type {
 	CFG_DURATION, /* seconds, or "500ms", "2s", "1m"; kept in ms */
 	CFG_STRING,
 	CFG_STRINGS,
+	CFG_INTS, /* array of integers, each in bounds */
 	CFG_NAME, /* as config_is_name() says */
 	CFG_DOMAIN,
 	CFG_ENUM, /* one of `choices`; kept as its index */
@@ -38,7 +39,8 @@ struct config_key {
 	const char *summary;
 	enum config_type type;
 	size_t offset; /* in project_config, or in service_config below services.*; or NO_FIELD */
-	/* CFG_INT, and CFG_DURATION in ms; CFG_ENUM: min is the C value of the first choice. */
+	/* CFG_INT and CFG_INTS, and CFG_DURATION in ms; CFG_ENUM: min is the C value of the first
+	 * choice. */
 	int64_t min, max;
 	const char *choices; /* CFG_ENUM: "exec worker", in the order of the C enum */
 	/*

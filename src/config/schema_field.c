@@ -56,6 +56,9 @@ void config_field_release(const struct config_key *key, void *field)
 	case CFG_DEPENDS:
 		dependency_list_release(field);
 		break;
+	case CFG_INTS:
+		array_release(&((struct int_list *)field)->list);
+		break;
 	case CFG_BOOL:
 	case CFG_INT:
 	case CFG_PORT:
@@ -96,6 +99,15 @@ static json_t *depends_to_json(const struct dependency_list *list)
 	return object;
 }
 
+static json_t *ints_to_json(const struct int_list *ints)
+{
+	json_t *array = json_array();
+
+	array_foreach(number, &ints->list)
+		json_array_append_new(array, json_integer(*number));
+	return array;
+}
+
 static json_t *enum_to_json(const struct config_key *key, int value)
 {
 	cleanup_free char *word =
@@ -120,6 +132,8 @@ json_t *config_field_to_json(const struct config_key *key, const void *field)
 		return *(char *const *)field ? json_string(*(char *const *)field) : json_null();
 	case CFG_STRINGS:
 		return json_from_strv(field);
+	case CFG_INTS:
+		return ints_to_json(field);
 	case CFG_ENUM:
 		return enum_to_json(key, *(const int *)field);
 	case CFG_COMMAND:

@@ -29,12 +29,17 @@ static json_t *any_of(json_t *a, json_t *b)
 	return object;
 }
 
-static json_t *strings(void)
+static json_t *array_of(json_t *items)
 {
 	json_t *object = typed("array");
 
-	json_object_set_new(object, "items", typed("string"));
+	json_object_set_new(object, "items", items);
 	return object;
+}
+
+static json_t *strings(void)
+{
+	return array_of(typed("string"));
 }
 
 static json_t *between(const char *type, int64_t min, int64_t max)
@@ -111,6 +116,8 @@ static json_t *schema_of(const struct config_key *key)
 		return typed("string");
 	case CFG_STRINGS:
 		return strings();
+	case CFG_INTS:
+		return array_of(between("integer", key->min, key->max));
 	case CFG_NAME:
 		return name_pattern();
 	case CFG_ENUM:

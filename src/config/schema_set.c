@@ -311,6 +311,28 @@ static bool set_strings(struct config_loader *loader, const struct config_key *k
 	return true;
 }
 
+static bool set_ints(struct config_loader *loader, const struct config_key *key,
+                     const struct toml_value *value, void *field)
+{
+	struct int_list *list = field;
+	bool is_ok = true;
+
+	if (value->type != TOML_ARRAY) {
+		loader_expected(loader, value, true, "an array of integers");
+		return false;
+	}
+	array_release(&list->list);
+	array_foreach(item, &value->array) {
+		int number;
+
+		if (set_int_between(loader, item, key->min, key->max, &number))
+			*array_add(&list->list) = number;
+		else
+			is_ok = false;
+	}
+	return is_ok;
+}
+
 void config_command_release(struct config_command *command)
 {
 	free(command->shell);
@@ -515,7 +537,7 @@ static set_fn *const setters[] = {
 	[CFG_DURATION] = set_duration, [CFG_STRING] = set_string,   [CFG_STRINGS] = set_strings,
 	[CFG_NAME] = set_name,         [CFG_DOMAIN] = set_domain,   [CFG_ENUM] = set_enum,
 	[CFG_SIGNAL] = set_signal,     [CFG_COMMAND] = set_command, [CFG_ENV] = set_env,
-	[CFG_DEPENDS] = set_depends,
+	[CFG_DEPENDS] = set_depends,   [CFG_INTS] = set_ints,
 };
 
 bool config_field_set(struct config_loader *loader, const struct config_key *key,

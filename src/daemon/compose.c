@@ -186,6 +186,33 @@ static void set_health(const struct service_config *service, struct service_plan
 	plan->health.retries = health->retries;
 }
 
+static int set_stop(const struct service_config *service, struct service_plan *plan,
+                    struct error *err)
+{
+	plan->stop_signal = service->stop_signal;
+	plan->stop_timeout_ms = service->stop_timeout_ms;
+	if (plan->mode == PLAN_CONTAINER && config_command_is_set(&service->stop_command))
+		return error_set(err, ERR_UNSUPPORTED,
+		                 "%s has a stop_command, which is not supported yet in a container",
+		                 service->name);
+	set_command(&service->stop_command, &plan->stop_argv);
+	return 0;
+}
+
+static void set_restart(const struct service_config *service, struct service_plan *plan)
+{
+	static const enum plan_restart policies[] = {
+		[RESTART_NO] = PLAN_RESTART_NO,
+		[RESTART_ON_FAILURE] = PLAN_RESTART_ON_FAILURE,
+		[RESTART_ALWAYS] = PLAN_RESTART_ALWAYS,
+	};
+
+	plan->restart = policies[service->restart];
+	plan->max_restarts = service->max_restarts;
+	array_foreach(code, &service->success_codes.list)
+		*array_add(&plan->success_codes) = *code;
+}
+
 static json_t *env_to_json(const struct strv *env)
 {
 	json_t *object = json_object();
@@ -325,10 +352,9 @@ static int start_plan(struct composer *composer, const struct service_config *se
 	plan->mode = is_container ? PLAN_CONTAINER : PLAN_HOST;
 	plan->cwd = xstrdup(is_container ? project->root : service->workdir);
 	plan->oneshot = service->oneshot;
-	plan->restart =
-		service->restart == RESTART_ON_FAILURE ? PLAN_RESTART_ON_FAILURE : PLAN_RESTART_NO;
-	plan->stop_signal = service->stop_signal;
-	plan->stop_timeout_ms = service->stop_timeout_ms;
+	set_restart(service, plan);
+	if (set_stop(service, plan, err) < 0)
+		return -1;
 	set_deps(service, plan);
 	set_health(service, plan);
 	plan->port = port_of(composer, service, err);

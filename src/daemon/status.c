@@ -94,7 +94,7 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_object_set_new(object, "last_exit", exit_to_json(&service->last_exit));
 	if (service->last_lines)
 		json_object_set_new(object, "last_lines", json_from_strv(service->last_lines));
-	if (service->next_try_ms >= 0 && service->state == SERVICE_CRASHED)
+	if (service->next_try_ms >= 0)
 		json_set_int(object, "next_try_ms", service->next_try_ms);
 	set_number_or_null(object, "port", plan->port);
 	set_number_or_null(object, "observed_port", service->port);

@@ -167,15 +167,21 @@ static bool is_success(const struct service *service)
 	       service_plan_is_success(&service->plan, service->last_exit.code);
 }
 
-static bool may_restart(const struct service *service)
+/* Does the policy ask for it, after the last exit? */
+static bool wants_restart(const struct service *service)
 {
 	const struct service_plan *plan = &service->plan;
 
 	if (plan->restart == PLAN_RESTART_NO || service->is_removed)
 		return false;
-	if (is_success(service) && (plan->oneshot || plan->restart != PLAN_RESTART_ALWAYS))
-		return false;
-	return plan->max_restarts == 0 || service->crashes <= plan->max_restarts;
+	return !is_success(service) || (plan->restart == PLAN_RESTART_ALWAYS && !plan->oneshot);
+}
+
+static bool has_restarts_left(const struct service *service)
+{
+	int max = service->plan.max_restarts;
+
+	return max == 0 || service->crashes <= max;
 }
 
 static void on_retry(void *data)
@@ -200,13 +206,14 @@ static void schedule_retry(struct service *service)
 /* What held the port when a crashed service is started again may be on its way out. */
 static void refuse_port(struct service *service)
 {
-	bool is_restart = service->crashes > 0 && may_restart(service);
+	bool is_restart = service->crashes > 0 && wants_restart(service);
 
 	give_up(service);
 	if (!is_restart)
 		return;
 	service->crashes++;
-	schedule_retry(service);
+	if (has_restarts_left(service))
+		schedule_retry(service);
 	service_changed(service);
 }
 
@@ -388,6 +395,14 @@ static void keep_last_lines(struct service *service)
 	world->last_lines(log_dir, service->run, LAST_LINES, &service->last_lines, world->data);
 }
 
+static void complete(struct service *service)
+{
+	error_release(&service->failure);
+	service->ready = service->plan.oneshot;
+	service->has_settled = true;
+	enter(service, SERVICE_EXITED);
+}
+
 /* It ended by itself. */
 static void settle(struct service *service)
 {
@@ -403,20 +418,21 @@ static void settle(struct service *service)
 		service->crashes = 0;
 	end_run(service);
 	(void)service_set_detail(service, "%s", text);
-	if (is_success(service) && !may_restart(service)) {
-		error_release(&service->failure);
-		service->ready = service->plan.oneshot;
-		service->has_settled = true;
-		enter(service, SERVICE_EXITED);
+	if (is_success(service) && !wants_restart(service)) {
+		complete(service);
 		return;
 	}
 	service->crashes++;
-	keep_last_lines(service);
-	error_set(&service->failure, ERR_FAILED, "%s", text);
 	service->has_next_try = false;
-	if (may_restart(service) && !cannot_run(service, was_ready))
+	if (wants_restart(service) && !has_restarts_left(service))
+		(void)service_set_detail(service, "%s; given up after %d restarts (max_restarts)",
+		                         text, service->plan.max_restarts);
+	else if (wants_restart(service) && !cannot_run(service, was_ready))
 		schedule_retry(service);
-	enter(service, SERVICE_CRASHED);
+	error_set(&service->failure, ERR_FAILED, "%s", service->detail);
+	if (!is_success(service))
+		keep_last_lines(service);
+	enter(service, is_success(service) ? SERVICE_EXITED : SERVICE_CRASHED);
 }
 
 static void start_after(struct service *service)

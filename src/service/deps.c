@@ -37,9 +37,9 @@ static bool is_coming(const struct service *on, enum dep_condition condition)
 	case SERVICE_STOPPING:
 		return on->starts_after;
 	case SERVICE_CRASHED:
+	case SERVICE_EXITED:
 		return on->has_next_try && on->crashes < CRASHES_FOR_FAILURE;
 	case SERVICE_STOPPED:
-	case SERVICE_EXITED:
 	case SERVICE_BLOCKED:
 	case SERVICE_STATE_COUNT:
 		break;

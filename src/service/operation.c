@@ -192,6 +192,11 @@ static void begin(struct project *project, struct operation *operation)
 	}
 }
 
+static bool is_tried_again(const struct service *service)
+{
+	return service->has_next_try && service->crashes < CRASHES_FOR_FAILURE;
+}
+
 /* Has this target's start failed, as far as an operation waits for it? */
 static bool has_failed(const struct target *target, struct error *err)
 {
@@ -199,12 +204,18 @@ static bool has_failed(const struct target *target, struct error *err)
 
 	switch (service->state) {
 	case SERVICE_WAITING:
-	case SERVICE_CRASHED:
-		if (service->failure.code == 0 ||
-		    (service->state == SERVICE_CRASHED && service->has_next_try &&
-		     service->crashes < CRASHES_FOR_FAILURE))
+		if (service->failure.code == 0)
 			return false;
 		break;
+	case SERVICE_CRASHED:
+		if (service->failure.code == 0 || is_tried_again(service))
+			return false;
+		break;
+	case SERVICE_EXITED:
+		if (is_satisfied(service) || is_tried_again(service))
+			return false;
+		error_set(err, ERR_FAILED, "%s", service->detail);
+		return true;
 	case SERVICE_RUNNING:
 	case SERVICE_UNHEALTHY:
 		if (!service->is_overdue)
@@ -212,11 +223,6 @@ static bool has_failed(const struct target *target, struct error *err)
 		error_set(err, ERR_TIMEOUT, "not ready after %d s: %s",
 		          (int)(service->plan.health.start_period_ms / 1000),
 		          service->detail ? service->detail : "no answer");
-		return true;
-	case SERVICE_EXITED:
-		if (is_satisfied(service))
-			return false;
-		error_set(err, ERR_FAILED, "%s", service->detail);
 		return true;
 	case SERVICE_STOPPED:
 		interrupt(err);

@@ -8,7 +8,7 @@
  *   unhealthy  was ready, and its probe fails
  *   stopping   told to stop; the tree is not gone yet
  *   stopped    at rest because it was told to, or never started
- *   exited     at rest because it ended well (a oneshot: completed)
+ *   exited     at rest because it ended well; with `always` a next start is due
  *   crashed    ended badly; a next try is due when the policy says so
  *   blocked    may not run: its configuration is not approved
  *

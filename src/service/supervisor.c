@@ -199,7 +199,7 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 	const struct supervisor_world *world = service->sup->world;
 	int64_t next_try_ms = -1;
 
-	if (service->state == SERVICE_CRASHED && service->has_next_try) {
+	if (service_state_is_at_rest(service->state) && service->has_next_try) {
 		next_try_ms = service->next_try_at_ms - world->mono_ms(world->data);
 		if (next_try_ms < 0)
 			next_try_ms = 0;

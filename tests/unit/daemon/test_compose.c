@@ -157,6 +157,25 @@ static void plans_say_all_a_service_needs(void **state)
 	assert_string_equal(f->project->extras.items[0].hosts.items[1], "shop.localhost");
 }
 
+static void restart_policy_and_stop_command_are_in_the_plan(void **state)
+{
+	struct fixture *f = *state;
+	const struct service_plan *web;
+
+	assert_int_equal(compose(f,
+	                         "[services.web]\ncommand = \"x\"\nrestart = \"always\"\n"
+	                         "max_restarts = 3\nsuccess_exit_codes = [2, 143]\n"
+	                         "stop_command = [\"ctl\", \"stop\"]\n",
+	                         NULL),
+	                 0);
+	web = plan_of(f, "web");
+	assert_int_equal(web->restart, PLAN_RESTART_ALWAYS);
+	assert_int_equal(web->max_restarts, 3);
+	assert_true(service_plan_is_success(web, 143) && service_plan_is_success(web, 0));
+	assert_false(service_plan_is_success(web, 1));
+	assert_string_equal(web->stop_argv.items[1], "stop");
+}
+
 static void another_terminal_is_no_reason_to_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -250,6 +269,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(plans_say_all_a_service_needs),
+		TEST(restart_policy_and_stop_command_are_in_the_plan),
 		TEST(another_terminal_is_no_reason_to_restart),
 		TEST(a_flipped_service_keeps_its_port),
 		TEST(a_remembered_port_moves_only_for_a_stranger),

@@ -93,6 +93,53 @@ static void test_restart_policy_no_and_max(void **state)
 	assert_int_equal(f->fake.starts, 1 + 3);
 	assert_result(f, "no: killed by SIGKILL after 0.0 s");
 	assert_state(f, "max", SERVICE_CRASHED, false);
+	assert_string_equal(find(f, "max").detail,
+	                    "killed by SIGKILL after 0.0 s; given up after 2 restarts "
+	                    "(max_restarts)");
+	assert_int_equal(find(f, "max").next_try_ms, -1);
+}
+
+static void test_restart_always_starts_again_what_ended_well(void **state)
+{
+	struct fixture *f = *state;
+	struct behaviour *b = fake_behaviour(&f->fake, "job");
+	struct service_plan *plan = add(f, "job", NULL);
+
+	plan->has_port = false;
+	plan->port = 0;
+	plan->restart = PLAN_RESTART_ALWAYS;
+	plan->max_restarts = 4;
+	b->exit_after_ms = 200;
+	apply(f);
+	fake_run(&f->fake, 1000);
+	assert_result(f, "job ok");
+	assert_state(f, "job", SERVICE_EXITED, false);
+	assert_true(find(f, "job").next_try_ms > 0);
+	fake_run(&f->fake, 120000);
+	assert_int_equal(f->fake.starts, 5);
+	assert_state(f, "job", SERVICE_EXITED, false);
+	assert_string_equal(find(f, "job").detail,
+	                    "exited with code 0 after 0.2 s; given up after 4 restarts "
+	                    "(max_restarts)");
+	stop(f, "job");
+	fake_run(&f->fake, 10);
+	assert_state(f, "job", SERVICE_STOPPED, false);
+}
+
+static void test_other_codes_can_be_success(void **state)
+{
+	struct fixture *f = *state;
+	struct service_plan *plan = add(f, "seed", NULL);
+	struct behaviour *b = fake_behaviour(&f->fake, "seed");
+
+	plan->oneshot = true;
+	*array_add(&plan->success_codes) = 3;
+	b->exit_after_ms = 10;
+	b->exit_code = 3;
+	apply(f);
+	fake_run(&f->fake, 100);
+	assert_state(f, "seed", SERVICE_EXITED, true);
+	assert_result(f, "seed ok");
 }
 
 static void test_never_ready_times_out_but_lives(void **state)
@@ -311,6 +358,8 @@ int main(void)
 		TEST(test_up_fails_when_a_service_keeps_crashing),
 		TEST(test_what_cannot_be_executed_is_not_tried_again),
 		TEST(test_restart_policy_no_and_max),
+		TEST(test_restart_always_starts_again_what_ended_well),
+		TEST(test_other_codes_can_be_success),
 		TEST(test_never_ready_times_out_but_lives),
 		TEST(test_wrong_port_is_followed_with_the_fix),
 		TEST(test_a_stranger_is_not_readiness),
