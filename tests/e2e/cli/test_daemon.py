@@ -2,30 +2,11 @@
 
 import json
 import os
-import pathlib
 import stat
 
 from support import web as http
 
 from .conftest import ONE_SERVICE, with_app
-
-
-def test_twenty_first_commands_start_one_daemon(web):
-    commands = [web.popen("up", "--json") for _ in range(20)]
-    results = [web.sandbox.finish(command) for command in commands]
-    assert [r.status for r in results] == [0] * 20, "\n".join(map(str, results))
-    daemons = [pid for pid in os.listdir("/proc") if pid.isdigit() and is_daemon(pid, web.sandbox)]
-    assert len(daemons) == 1
-    assert web.service("web")["run"] == 1
-
-
-def is_daemon(pid, sandbox):
-    try:
-        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        tagged = sandbox.tag.encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-    return tagged and b"daemon" in words[:2]
 
 
 def test_services_outlive_a_killed_daemon_and_are_found_again(chain):
