@@ -17,7 +17,7 @@ static void emit(struct capture *capture, struct log_writer *log, unsigned int f
 
 bool capture_read(struct capture *capture, struct log_writer *log)
 {
-	char *at, *end, *newline;
+	char *at, *end, *last;
 	ssize_t n;
 
 	if (!capture->buf)
@@ -26,12 +26,12 @@ bool capture_read(struct capture *capture, struct log_writer *log)
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
 	at = capture->buf;
-	newline = memchr(at + capture->len, '\n', (size_t)n);
+	last = memrchr(at + capture->len, '\n', (size_t)n);
 	capture->len += (size_t)n;
 	end = at + capture->len;
-	for (; newline; newline = memchr(at, '\n', (size_t)(end - at))) {
-		emit(capture, log, 0, at, (size_t)(newline + 1 - at));
-		at = newline + 1;
+	if (last) {
+		emit(capture, log, 0, at, (size_t)(last + 1 - at));
+		at = last + 1;
 	}
 	if (end - at == LOG_RECORD_MAX_DATA) {
 		emit(capture, log, LOG_CONT, at, LOG_RECORD_MAX_DATA);

@@ -1,6 +1,7 @@
 /*
- * capture - turns the bytes of one output stream into records, a line each.
+ * capture - turns the bytes of one output stream into records of whole lines.
  *
+ * What one read brought becomes one record, so a record more costs a read more.
  * A line longer than LOG_RECORD_MAX_DATA goes out in pieces flagged LOG_CONT, and
  * so does one that stays unfinished for CAPTURE_IDLE_MS (a prompt).  Every line
  * ends with a record that is not continued: at the end of the stream that is a

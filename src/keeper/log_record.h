@@ -5,14 +5,15 @@
  * ("00000000000000000001.seg") and holding records back to back:
  *
  *   magic u32 | len u32 | seq u64 | pos u64 | mono_ns i64 | real_ns i64 | run u32
- *   stream u8 | flags u8 | zero u16 | sum u32 | len bytes | size u32
+ *   stream u8 | flags u8 | lines - 1 u16 | sum u32 | len bytes | size u32
  *
- * in host byte order.  `sum` is over all that comes before it and the bytes;
- * `size`, the whole record's, lets a reader walk backwards.  `pos` counts what
- * the service had written before this record, stored or not: a jump of seq or pos
- * says how much was evicted or dropped, so stored + evicted + dropped is always
- * what was written.  A record that does not check is torn: the log ends there.
- * Bytes are as written, newline included.  An event's are `key=value` lines.
+ * in host byte order.  Bytes are as written, newline included; a record holds a line,
+ * or several whole ones that came together.  Each line has a seq: the record's is its
+ * first line's.  An event is one, of `key=value` lines.  `pos` counts what the service
+ * had written before, stored or not: a jump of seq or pos says how much was evicted
+ * or dropped, so stored + evicted + dropped is what was written.  `sum` is over all
+ * before it and the bytes: a record that does not check is torn, the log ends there.
+ * `size`, the whole record's, is for reading backwards.
  */
 #pragma once
 
@@ -24,7 +25,7 @@
 
 enum log_stream { LOG_OUT = 1, LOG_ERR = 2, LOG_EVENT = 3 };
 
-/* Flags. */
+/* Flags, of a record that is one line or less. */
 #define LOG_CONT    1u /* the line goes on in the next record of this stream */
 #define LOG_PARTIAL 2u /* the stream ended here, without a newline */
 
@@ -40,6 +41,7 @@ struct log_record {
 	uint32_t run;
 	enum log_stream stream;
 	unsigned int flags;
+	uint32_t lines; /* 1 for an event and for a piece of a line */
 	const char *data;
 	size_t len;
 };
@@ -55,6 +57,9 @@ long log_record_decode(const char *buf, size_t len, struct log_record *ret);
 
 /* The size of the record that ends before buf + len, from its last 4 bytes; 0: nonsense. */
 size_t log_record_size_before(const char *buf, size_t len);
+
+/* The lines of a service's output: its newlines, and what follows the last of them. */
+uint32_t log_record_count_lines(const char *data, size_t len);
 
 /* File names of segments. */
 #define LOG_SEGMENT_NAME_SIZE 25

@@ -87,7 +87,7 @@ static int scan(struct log_writer *log, int fd, uint64_t *ret_size, struct error
 		if (map == MAP_FAILED)
 			return error_errno(err, errno, "map segment");
 		while ((size = log_record_decode(map + at, (size_t)st.st_size - at, &record)) > 0) {
-			log->seq = record.seq + 1;
+			log->seq = record.seq + record.lines;
 			log->pos = record.pos + (record.stream == LOG_EVENT ? 0 : record.len);
 			at += (size_t)size;
 		}
@@ -253,21 +253,23 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
                    const char *data, size_t len)
 {
 	struct log_record record = {
-		.seq = log->seq++,
+		.seq = log->seq,
 		.pos = log->pos,
 		.mono_ns = log->mono_ns,
 		.real_ns = log->real_ns,
 		.run = log->run,
 		.stream = stream,
 		.flags = flags,
+		.lines = stream == LOG_EVENT ? 1 : log_record_count_lines(data, len),
 		.data = data,
 		.len = len,
 	};
 
 	log->batch_len += log_record_encode(&record, log->batch + log->batch_len);
+	log->seq += record.lines;
 	if (stream != LOG_EVENT) {
 		log->pos += len;
-		log->batch_lines++;
+		log->batch_lines += record.lines;
 		log->batch_bytes += len;
 	}
 }

@@ -47,7 +47,7 @@ void log_writer_close(struct log_writer *log);
 
 /* The time of the records that follow. */
 void log_writer_tick(struct log_writer *log);
-/* len is at most LOG_RECORD_MAX_DATA. */
+/* A line, a piece of one, or whole lines; len is at most LOG_RECORD_MAX_DATA. */
 void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
                     const char *data, size_t len);
 void log_writer_event(struct log_writer *log, const char *fmt, ...) printf_like(2, 3);

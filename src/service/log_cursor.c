@@ -1,9 +1,8 @@
-#include "base/array.h"
+#include "service/log_cursor.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "keeper/protocol.h"
-#include "service/log_reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,21 +15,6 @@
 #define COARSE_NS 100000000
 
 _Static_assert(LOG_READER_BUFFER >= LOG_RECORD_MAX + CHUNK, "a record must fit");
-
-struct log_cursor {
-	int dir;
-	ARRAY(uint64_t) segments; /* first seqs in order, as last listed */
-	int64_t listed_change_ns; /* the folder's change time then; 0: list again */
-	int fd;                   /* of the open segment; -1: none */
-	uint64_t segment;
-	uint64_t offset; /* in the file, of buf[start] */
-	char *buf;
-	size_t start, len; /* unread: buf[start..len) */
-	uint64_t next_seq, next_pos;
-	bool is_pos_known;
-	struct log_entry held[2]; /* what comes after a gap that was told */
-	size_t held_count, held_next;
-};
 
 struct log_cursor *log_cursor_new(const char *log_dir, struct error *err)
 {
@@ -71,7 +55,7 @@ static int compare_seq(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int list_segments(struct log_cursor *cursor, struct error *err)
+int log_cursor_list(struct log_cursor *cursor, struct error *err)
 {
 	int copy = openat(cursor->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -103,20 +87,19 @@ static int refresh(struct log_cursor *cursor, struct error *err)
 	change_ns = st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	if (change_ns == cursor->listed_change_ns)
 		return 0;
-	if (list_segments(cursor, err) < 0)
+	if (log_cursor_list(cursor, err) < 0)
 		return -1;
 	cursor->listed_change_ns = clock_real_ns() - change_ns > COARSE_NS ? change_ns : 0;
 	return 0;
 }
 
-static void move_to(struct log_cursor *cursor, uint64_t offset)
+void log_cursor_move(struct log_cursor *cursor, uint64_t offset)
 {
 	cursor->offset = offset;
 	cursor->start = cursor->len = 0;
 }
 
-/* 1 when open, 0 when it has been evicted meanwhile. */
-static int open_segment(struct log_cursor *cursor, uint64_t first_seq, struct error *err)
+int log_cursor_open(struct log_cursor *cursor, uint64_t first_seq, struct error *err)
 {
 	char name[LOG_SEGMENT_NAME_SIZE];
 	int fd;
@@ -130,12 +113,11 @@ static int open_segment(struct log_cursor *cursor, uint64_t first_seq, struct er
 	close_fd(&cursor->fd);
 	cursor->fd = fd;
 	cursor->segment = first_seq;
-	move_to(cursor, 0);
+	log_cursor_move(cursor, 0);
 	return 1;
 }
 
-/* The segment that holds next_seq, or else the first after it: 1, or 0 when there is none. */
-static int enter_log(struct log_cursor *cursor, struct error *err)
+int log_cursor_enter(struct log_cursor *cursor, struct error *err)
 {
 	int ret = 0;
 
@@ -150,7 +132,7 @@ static int enter_log(struct log_cursor *cursor, struct error *err)
 		for (size_t i = 1; i < cursor->segments.len; i++)
 			if (cursor->segments.items[i] <= cursor->next_seq)
 				chosen = i;
-		ret = open_segment(cursor, cursor->segments.items[chosen], err);
+		ret = log_cursor_open(cursor, cursor->segments.items[chosen], err);
 	}
 	return ret;
 }
@@ -181,10 +163,10 @@ static long decode(struct log_cursor *cursor, struct log_record *record)
 }
 
 /*
- * The next whole record of the open segment: 1, or 0 at its end.  Bytes that are no
- * record yet are forgotten: the writer may still cut them off and write others.
+ * Bytes that are no record yet are forgotten: the writer may still cut them off and
+ * write others.
  */
-static int read_record(struct log_cursor *cursor, struct log_record *record, struct error *err)
+int log_cursor_read(struct log_cursor *cursor, struct log_record *record, struct error *err)
 {
 	for (;;) {
 		long size = decode(cursor, record);
@@ -216,25 +198,50 @@ static int next_segment(struct log_cursor *cursor, struct log_record *record, st
 		if (*first_seq <= cursor->segment)
 			continue;
 		/* It was finished before the next was made, but perhaps not when we read it. */
-		ret = read_record(cursor, record, err);
+		ret = log_cursor_read(cursor, record, err);
 		if (ret != 0)
 			return ret < 0 ? -1 : 2;
-		ret = open_segment(cursor, *first_seq, err);
+		ret = log_cursor_open(cursor, *first_seq, err);
 		if (ret != 0)
 			return ret;
 	}
 	return 0;
 }
 
-/* The next record at or after next_seq: 1, 0 when there is none now. */
+/* The first line of what is left of a record, which loses it. */
+static struct log_record take_line(struct log_record *rest)
+{
+	struct log_record line = *rest;
+	const char *end = rest->lines > 1 ? memchr(rest->data, '\n', rest->len) : NULL;
+
+	line.lines = 1;
+	rest->lines--;
+	if (!end)
+		return line;
+	line.len = (size_t)(end + 1 - rest->data);
+	rest->seq++;
+	rest->pos += line.len;
+	rest->data += line.len;
+	rest->len -= line.len;
+	return line;
+}
+
+/* Drops the lines before `seq`. */
+static void skip_lines(struct log_record *record, uint64_t seq)
+{
+	while (record->seq < seq && record->lines > 1)
+		(void)take_line(record);
+}
+
+/* What is left of a record from the first line at or after next_seq: 1, 0: there is none now. */
 static int find_record(struct log_cursor *cursor, struct log_record *record, struct error *err)
 {
 	int ret = 1;
 
-	if (cursor->fd < 0 && (ret = enter_log(cursor, err)) <= 0)
+	if (cursor->fd < 0 && (ret = log_cursor_enter(cursor, err)) <= 0)
 		return ret;
 	for (;;) {
-		ret = read_record(cursor, record, err);
+		ret = log_cursor_read(cursor, record, err);
 		if (ret == 0) {
 			ret = next_segment(cursor, record, err);
 			if (ret == 1)
@@ -242,8 +249,10 @@ static int find_record(struct log_cursor *cursor, struct log_record *record, str
 		}
 		if (ret <= 0)
 			return ret;
-		if (record->seq >= cursor->next_seq)
+		if (record->seq + record->lines > cursor->next_seq) {
+			skip_lines(record, cursor->next_seq);
 			return 1;
+		}
 	}
 }
 
@@ -252,6 +261,7 @@ static struct log_entry entry_of(const struct log_record *record)
 	return (struct log_entry){
 		.kind = LOG_ENTRY_RECORD,
 		.seq = record->seq,
+		.pos = record->pos,
 		.run = record->run,
 		.mono_ns = record->mono_ns,
 		.real_ns = record->real_ns,
@@ -294,8 +304,8 @@ static uint64_t event_count(const struct log_record *record, const char *key)
 	return (uint64_t)keeper_line_int(record->data, record->len, key, 0);
 }
 
-/* What the record is to its reader: itself, a gap before it, or the end of a full disk. */
-static void hold_entries(struct log_cursor *cursor, const struct log_record *record)
+/* What comes before the record for its reader: a gap, or the end of a full disk. */
+static void hold_gaps(struct log_cursor *cursor, const struct log_record *record)
 {
 	uint64_t records = record->seq - cursor->next_seq;
 	uint64_t bytes = cursor->is_pos_known ? record->pos - cursor->next_pos : 0;
@@ -310,26 +320,41 @@ static void hold_entries(struct log_cursor *cursor, const struct log_record *rec
 			         bytes > dropped_bytes ? bytes - dropped_bytes : 0);
 		hold_gap(cursor, record, LOG_ENTRY_DROPPED, event_count(record, "lines"),
 		         dropped_bytes);
-		return;
-	}
-	if (records > 0)
+	} else if (records > 0) {
 		hold_gap(cursor, record, LOG_ENTRY_EVICTED, records, bytes);
-	cursor->held[cursor->held_count++] = entry_of(record);
+	}
+}
+
+static void pass(struct log_cursor *cursor, const struct log_record *line)
+{
+	cursor->next_seq = line->seq + 1;
+	cursor->next_pos = line->pos + (line->stream == LOG_EVENT ? 0 : line->len);
+	cursor->is_pos_known = true;
 }
 
 int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct error *err)
 {
-	struct log_record record;
-	int found;
+	struct log_record line;
 
-	if (cursor->held_next == cursor->held_count) {
-		found = find_record(cursor, &record, err);
-		if (found <= 0)
+	while (cursor->held_next == cursor->held_count) {
+		int found;
+
+		if (cursor->rest.lines > 0) {
+			line = take_line(&cursor->rest);
+			pass(cursor, &line);
+			*ret = entry_of(&line);
+			return 1;
+		}
+		found = find_record(cursor, &cursor->rest, err);
+		if (found <= 0) {
+			cursor->rest.lines = 0;
 			return found;
-		hold_entries(cursor, &record);
-		cursor->next_seq = record.seq + 1;
-		cursor->next_pos = record.pos + (record.stream == LOG_EVENT ? 0 : record.len);
-		cursor->is_pos_known = true;
+		}
+		hold_gaps(cursor, &cursor->rest);
+		if (is_event(&cursor->rest, "drop")) {
+			pass(cursor, &cursor->rest);
+			cursor->rest.lines = 0;
+		}
 	}
 	*ret = cursor->held[cursor->held_next++];
 	return 1;
@@ -338,115 +363,4 @@ int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct err
 uint64_t log_cursor_seq(const struct log_cursor *cursor)
 {
 	return cursor->next_seq;
-}
-
-int log_cursor_seek_seq(struct log_cursor *cursor, uint64_t seq, struct error *err)
-{
-	cursor->next_seq = seq > 0 ? seq : 1;
-	cursor->next_pos = 0;
-	cursor->is_pos_known = cursor->next_seq == 1; /* otherwise a first gap has no bytes */
-	cursor->held_count = cursor->held_next = 0;
-	close_fd(&cursor->fd);
-	cursor->fd = -1;
-	return enter_log(cursor, err) < 0 ? -1 : 0;
-}
-
-/* The last record in the open segment, by reading all of it: its end is torn. */
-static int scan_last(struct log_cursor *cursor, struct log_record *record, struct error *err)
-{
-	int found, ret = 0;
-
-	move_to(cursor, 0);
-	while ((found = read_record(cursor, record, err)) > 0)
-		ret = 1;
-	return found < 0 ? -1 : ret;
-}
-
-/* Fills the buffer with the end of the open segment; the bytes end where the file does. */
-static int load_tail(struct log_cursor *cursor, struct error *err)
-{
-	struct stat st;
-	ssize_t n;
-
-	if (fstat(cursor->fd, &st) < 0)
-		return error_errno(err, errno, "log segment");
-	move_to(cursor,
-	        st.st_size > LOG_READER_BUFFER ? (uint64_t)st.st_size - LOG_READER_BUFFER : 0);
-	n = pread(cursor->fd, cursor->buf, LOG_READER_BUFFER, (off_t)cursor->offset);
-	if (n < 0)
-		return error_errno(err, errno, "read log");
-	cursor->len = (size_t)n;
-	return 0;
-}
-
-/*
- * Steps back over at most `records` in the buffer, by the size that ends each of
- * them.  Returns how many; the cursor is then before the first of these.
- */
-static uint64_t step_back(struct log_cursor *cursor, uint64_t records)
-{
-	struct log_record record;
-	uint64_t base = cursor->offset, steps = 0;
-	size_t at = cursor->len;
-
-	while (steps < records) {
-		size_t size = log_record_size_before(cursor->buf, at);
-
-		if (size == 0 || size > at ||
-		    log_record_decode(cursor->buf + at - size, size, &record) != (long)size)
-			break;
-		at -= size;
-		steps++;
-		cursor->next_seq = record.seq;
-		cursor->next_pos = record.pos;
-	}
-	cursor->start = at;
-	cursor->offset = base + at;
-	cursor->is_pos_known = true;
-	return steps;
-}
-
-/* Opens the newest segment that has a record and tells the last one's seq; 0: an empty log. */
-static int open_last(struct log_cursor *cursor, uint64_t *ret_seq, struct error *err)
-{
-	struct log_record record = {0};
-	int found;
-
-	*ret_seq = 0;
-	if (list_segments(cursor, err) < 0)
-		return -1;
-	for (size_t i = cursor->segments.len; i-- > 0;) {
-		found = open_segment(cursor, cursor->segments.items[i], err);
-		if (found < 0 || (found > 0 && load_tail(cursor, err) < 0))
-			return -1;
-		if (found == 0)
-			continue;
-		if (step_back(cursor, 1) == 1) {
-			*ret_seq = cursor->next_seq;
-			return 0;
-		}
-		found = scan_last(cursor, &record, err);
-		if (found != 0) {
-			*ret_seq = record.seq;
-			return found < 0 ? -1 : 0;
-		}
-	}
-	return 0;
-}
-
-int log_cursor_seek_last(struct log_cursor *cursor, uint64_t records, struct error *err)
-{
-	uint64_t last, first;
-
-	cursor->held_count = cursor->held_next = 0;
-	if (open_last(cursor, &last, err) < 0)
-		return -1;
-	if (last > 0 && load_tail(cursor, err) == 0 && step_back(cursor, records) == records)
-		return 0;
-	/* Seqs have no holes but where the disk was full, so counting is exact enough. */
-	first = last >= records ? last - records + 1 : 1;
-	/* What was evicted lies before the last records, not between them. */
-	if (cursor->segments.len > 0 && first < cursor->segments.items[0])
-		first = cursor->segments.items[0];
-	return log_cursor_seek_seq(cursor, first, err);
 }

@@ -27,11 +27,11 @@ struct strv;
 
 enum log_entry_kind { LOG_ENTRY_RECORD, LOG_ENTRY_EVICTED, LOG_ENTRY_DROPPED };
 
-/* Valid until the cursor is used again. */
+/* A line, an event, or a gap; valid until the cursor is used again. */
 struct log_entry {
 	enum log_entry_kind kind;
 	/* Of a gap: seq is the first missing one, real_ns and mono_ns those of what follows. */
-	uint64_t seq;
+	uint64_t seq, pos;
 	uint32_t run;
 	int64_t mono_ns, real_ns;
 	uint64_t gap_records, gap_bytes;
@@ -50,7 +50,14 @@ void log_cursor_free(struct log_cursor *cursor);
 
 /* Where to begin; without a call it is the oldest record. */
 int log_cursor_seek_seq(struct log_cursor *cursor, uint64_t seq, struct error *err);
-int log_cursor_seek_last(struct log_cursor *cursor, uint64_t records, struct error *err);
+int log_cursor_seek_last(struct log_cursor *cursor, uint64_t lines, struct error *err);
+/*
+ * Near the first line of that time or run, at most one segment before it: a log of any
+ * size costs one look at each segment.  When the clock was set back, a part of the log
+ * that is out of order may be passed over.
+ */
+int log_cursor_seek_time(struct log_cursor *cursor, int64_t real_ns, struct error *err);
+int log_cursor_seek_run(struct log_cursor *cursor, uint32_t run, struct error *err);
 
 /* 1 with an entry, 0 when there is no more now, -1. */
 int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct error *err);

@@ -214,7 +214,7 @@ void collect(struct fixture *f, struct collected *c)
 
 		assert_true(size > 0);
 		assert_true(last == 0 || record.seq == last + 1);
-		last = record.seq;
+		last = record.seq + record.lines - 1;
 		at += (size_t)size;
 		add_record(&record, c);
 	}

@@ -1,4 +1,6 @@
 #include "base/array.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "keeper/log_record.h"
 
 #include <setjmp.h>
@@ -16,6 +18,7 @@ static const struct log_record sample = {
 	.run = 7,
 	.stream = LOG_ERR,
 	.flags = LOG_CONT,
+	.lines = 1,
 	.data = "hello\n",
 	.len = 6,
 };
@@ -62,6 +65,43 @@ static void test_every_flipped_bit_is_noticed(void **state)
 	}
 }
 
+static void test_lines_are_counted(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t lines;
+	} cases[] = {
+		{"", 1},
+		{"\n", 1},
+		{"a\n", 1},
+		{"no newline, but some length", 1},
+		{"\n\n\n\n\n\n\n\n\n", 9},
+		{"\x8a\x0b\x09\x8a\x0b\x09\x8a\x0b\n", 1},
+		{"one line\nand another one\nthe third", 3},
+		{"1234567\n1234567\n123\n5678\n", 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(log_record_count_lines(cases[i].text, strlen(cases[i].text)),
+		                 cases[i].lines);
+}
+
+static void test_the_most_lines_a_record_can_have(void **state)
+{
+	cleanup_free char *data = xmalloc(LOG_RECORD_MAX_DATA);
+	cleanup_free char *buf = xmalloc(LOG_RECORD_MAX);
+	struct log_record record = sample, back;
+
+	memset(data, '\n', LOG_RECORD_MAX_DATA);
+	record.flags = 0;
+	record.data = data;
+	record.len = LOG_RECORD_MAX_DATA;
+	record.lines = log_record_count_lines(data, LOG_RECORD_MAX_DATA);
+	assert_int_equal(record.lines, LOG_RECORD_MAX_DATA);
+	assert_true(log_record_decode(buf, log_record_encode(&record, buf), &back) > 0);
+	assert_int_equal(back.lines, record.lines);
+}
+
 static void test_zeros_are_no_record(void **state)
 {
 	static const char zeros[256];
@@ -97,6 +137,8 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_cut_wants_more),
 		cmocka_unit_test(test_every_flipped_bit_is_noticed),
+		cmocka_unit_test(test_lines_are_counted),
+		cmocka_unit_test(test_the_most_lines_a_record_can_have),
 		cmocka_unit_test(test_zeros_are_no_record),
 		cmocka_unit_test(test_segment_names),
 	};

@@ -282,12 +282,80 @@ static void test_exit_record_waits_for_room(void **state)
 	assert_true(log_writer_finish(&f->log, "event=exit\ncode=1\n"));
 }
 
+/* What one read of the keeper brought: a record of several lines, each with its own seq. */
+static void test_lines_of_one_record_are_entries_each(void **state)
+{
+	struct fixture *f = *state;
+	struct log_entry entry;
+
+	open_log(f, 1 << 20, 4, 3);
+	put(f, "one\n");
+	put(f, "two\n\nfour\n");
+	put(f, "five\nsix\n");
+	log_writer_flush(&f->log);
+	open_cursor(f);
+	assert_next(f, "one");
+	assert_next(f, "two");
+	assert_int_equal(log_cursor_next(f->cursor, &entry, &f->err), 1);
+	assert_int_equal(entry.seq, 3);
+	assert_int_equal(entry.pos, 8);
+	assert_int_equal(entry.len, 1);
+	assert_next(f, "four");
+	assert_int_equal(log_cursor_seq(f->cursor), 5);
+	assert_next(f, "five");
+	assert_next(f, "six");
+	assert_end(f);
+	/* Into the middle of a record, by seq and from the end. */
+	assert_int_equal(log_cursor_seek_seq(f->cursor, 4, &f->err), 0);
+	assert_next(f, "four");
+	for (uint64_t n = 1; n <= 6; n++) {
+		assert_int_equal(log_cursor_seek_last(f->cursor, n, &f->err), 0);
+		assert_int_equal(log_cursor_next(f->cursor, &entry, &f->err), 1);
+		assert_int_equal(entry.seq, 7 - n);
+	}
+}
+
+static void test_seeking_by_time_and_run(void **state)
+{
+	struct fixture *f = *state;
+	struct log_entry entry;
+
+	for (uint32_t run = 1; run <= 5; run++) {
+		open_log(f, 4 << 10, 100, run);
+		for (int i = 0; i < 500; i++) {
+			log_writer_tick(&f->log);
+			f->log.real_ns = (int64_t)run * 1000 + i;
+			log_writer_add(&f->log, LOG_OUT, 0, "line\n", 5);
+			log_writer_flush(&f->log);
+		}
+	}
+	open_cursor(f);
+	for (uint32_t run = 1; run <= 5; run++) {
+		assert_int_equal(log_cursor_seek_run(f->cursor, run, &f->err), 0);
+		assert_int_equal(log_cursor_next(f->cursor, &entry, &f->err), 1);
+		assert_true(entry.seq <= (run - 1) * 500 + 1);
+		assert_true(entry.seq + (4 << 10) / LOG_RECORD_OVERHEAD > (run - 1) * 500 + 1);
+		assert_int_equal(log_cursor_seek_time(f->cursor, run * 1000 + 250, &f->err), 0);
+		assert_int_equal(log_cursor_next(f->cursor, &entry, &f->err), 1);
+		assert_true(entry.real_ns <= run * 1000 + 250);
+		assert_true(entry.seq + (4 << 10) / LOG_RECORD_OVERHEAD > (run - 1) * 500 + 251);
+	}
+	assert_int_equal(log_cursor_seek_time(f->cursor, 0, &f->err), 0);
+	assert_int_equal(log_cursor_next(f->cursor, &entry, &f->err), 1);
+	assert_int_equal(entry.seq, 1);
+}
+
 static void test_a_torn_tail_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
 	char record[256], name[LOG_SEGMENT_NAME_SIZE];
-	struct log_record torn = {
-		.seq = 3, .pos = 8, .run = 1, .stream = LOG_OUT, .data = "c\n", .len = 2};
+	struct log_record torn = {.seq = 3,
+	                          .pos = 8,
+	                          .run = 1,
+	                          .stream = LOG_OUT,
+	                          .lines = 1,
+	                          .data = "c\n",
+	                          .len = 2};
 	size_t size = log_record_encode(&torn, record);
 	cleanup_free char *path = NULL;
 	cleanup_close int fd = -1;
@@ -418,6 +486,8 @@ int main(void)
 		TEST(test_seek_last_of_an_evicted_log_tells_no_gap),
 		TEST(test_full_disk_is_counted_and_told),
 		TEST(test_exit_record_waits_for_room),
+		TEST(test_lines_of_one_record_are_entries_each),
+		TEST(test_seeking_by_time_and_run),
 		TEST(test_a_torn_tail_is_waited_for),
 		TEST(test_exits_and_last_lines),
 		TEST(test_watch_tells_of_growth),
