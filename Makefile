@@ -25,6 +25,9 @@ demo: setup-build-demo all ## one project, both modes: see examples/demo
 bench: setup-build-bench all ## ratios against what is installed
 	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(T),--match '$(T)')
 
+reliability: setup-build-test all ## the rows of docs/reliability.md; T=R09 for one, SIZE=full
+	@$(PYTHON) tools/reliability.py --build $(BUILD) $(if $(T),--row '$(T)') $(if $(SIZE),--size '$(SIZE)')
+
 install: all ## install below PREFIX (and DESTDIR)
 	@meson configure $(BUILD) -Dprefix='$(PREFIX)' && ninja -C $(BUILD) --quiet build.ninja >/dev/null
 	@meson install -C $(BUILD) --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
@@ -49,4 +52,4 @@ setup-%:
 	@tools/setup.sh $(subst -, ,$*)
 
 .NOTPARALLEL:
-.PHONY: all check check-unit check-e2e demo bench install uninstall format clean help
+.PHONY: all check check-unit check-e2e demo bench reliability install uninstall format clean help

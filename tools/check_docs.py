@@ -8,6 +8,7 @@
 * every command of `locald __surface` has a section in docs/cli.md that mentions its options, and
   every section has a command
 * every key of `locald config schema` is in docs/configuration.md
+* docs/reliability.md has the rows of tests/e2e/reliability, called as they are there
 """
 
 import argparse
@@ -20,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+
+import reliability
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -237,6 +240,7 @@ def main():
         problems += [f"{path.relative_to(ROOT)}:{at}: {what}" for at, what in sorted(found)]
     if program:
         problems += [*check_command_pages(line), *check_keys(program)]
+    problems += reliability.page_problems()
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"docs: {len(pages)} pages, {len(problems)} problems")
     return 1 if problems else 0

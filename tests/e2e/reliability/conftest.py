@@ -21,7 +21,8 @@ and whose tests tell figures to the fixture `row` (tests/support/rows.py):
 reason, only where the machine cannot do it.  `svc` is the service that the rows run: see
 `build/tests/support/svc --help`.  Each test ends with the leak audit of its sandbox.
 
-`make reliability` runs all of them and writes docs/reliability.md.
+`make reliability` runs all of them and writes docs/reliability.md; `make reliability T=R09` writes
+one line of it, which a new or changed row needs (tools/check_docs.py compares).
 """
 
 import os
