@@ -13,6 +13,7 @@ void project_free(struct project_config *project)
 		schema_release_service(*service);
 		array_release(&(*service)->places.list);
 		free((*service)->name);
+		free((*service)->build_command);
 		free(*service);
 	}
 	array_foreach(file, &project->files) {
@@ -113,9 +114,14 @@ bool config_command_is_set(const struct config_command *command)
 
 const char *service_type_name(enum service_type type)
 {
-	static const char *const names[] = {"exec", "worker", "container"};
+	static const char *const names[] = {"exec", "worker", "container", "site"};
 
 	return names[type];
+}
+
+bool service_type_is_managed(enum service_type type)
+{
+	return type >= SERVICE_SITE;
 }
 
 const char *service_mode_name(enum service_mode mode)

@@ -44,7 +44,7 @@ struct config_places {
 	ARRAY(struct config_place) list;
 };
 
-enum service_type { SERVICE_EXEC, SERVICE_WORKER, SERVICE_CONTAINER };
+enum service_type { SERVICE_EXEC, SERVICE_WORKER, SERVICE_CONTAINER, SERVICE_SITE };
 enum service_mode { MODE_HOST, MODE_CONTAINER };
 enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum health_type { HEALTH_DEFAULT, HEALTH_HTTP, HEALTH_TCP, HEALTH_COMMAND };
@@ -122,6 +122,10 @@ struct service_config {
 	bool oneshot, autostart;
 	bool is_unsupported; /* its type is; already reported, nothing else of it was read */
 
+	/* of a site */
+	char *path;          /* its folder, absolute */
+	char *build_command; /* `build` as a text; becomes the service NAME-build */
+
 	/* container mode */
 	struct build_config build;
 	char *image;
@@ -192,6 +196,8 @@ json_t *service_to_json(const struct service_config *service);
 
 bool config_command_is_set(const struct config_command *command);
 const char *service_type_name(enum service_type type);
+/* Does locald itself know what to run, so that no command is wanted? */
+bool service_type_is_managed(enum service_type type);
 const char *service_mode_name(enum service_mode mode);
 const char *dependency_until_name(enum dependency_until until);
 /* A DNS label: a-z 0-9 -, not at the ends, at most 63. */

@@ -56,7 +56,8 @@ static void check_command(const struct checker *c)
 		diag = report(c, key, "C022", "services.%s: container mode needs build or image",
 		              service->name);
 		diag_help(diag, "add `build = {}` or `image = \"…\"`");
-	} else if (service->mode == MODE_HOST && !config_command_is_set(&service->command)) {
+	} else if (service->mode == MODE_HOST && !service_type_is_managed(service->type) &&
+	           !config_command_is_set(&service->command)) {
 		diag = report(c, "mode", "C021", "services.%s: no command", service->name);
 		diag_help(diag, "add `command = \"…\"`, or `%s: …` to a Procfile", service->name);
 	}
@@ -68,6 +69,33 @@ static void check_command(const struct checker *c)
 		       service->name);
 	if (service->user && !has_image)
 		report(c, "user", "C024", "services.%s: user needs build or image", service->name);
+}
+
+/* What locald runs by itself takes none of the keys that say what to run. */
+static void check_managed(const struct checker *c)
+{
+	static const char *const keys[] = {"command", "image", "mode", "entrypoint", "user"};
+	const struct service_config *service = c->service;
+	const char *type = service_type_name(service->type);
+
+	if (service->type == SERVICE_SITE && !service->path)
+		diag_help(report(c, "type", "C021", "services.%s: a site needs a path",
+		                 service->name),
+		          "add `path = \"…\"`, the folder with its files");
+	if (service->type != SERVICE_SITE && service->path)
+		report(c, "path", "C024", "services.%s: path needs type \"site\"", service->name);
+	if (service->type != SERVICE_SITE && service->build_command)
+		diag_help(report(c, "build", "C024",
+		                 "services.%s: build as a text needs type \"site\"", service->name),
+		          "for an image write `build = {}`");
+	if (!service_type_is_managed(service->type))
+		return;
+	if (service->build.is_set)
+		report(c, "build", "C024", "services.%s: a %s has no image", service->name, type);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (service_place_of(service, keys[i]))
+			report(c, keys[i], "C024", "services.%s: a %s takes no %s", service->name,
+			       type, keys[i]);
 }
 
 static void check_container(const struct checker *c)
@@ -361,6 +389,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 		c.service = *service;
 		if (is_whole) {
 			check_command(&c);
+			check_managed(&c);
 			check_container(&c);
 			check_stop(&c);
 			check_health(&c);

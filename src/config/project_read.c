@@ -6,6 +6,7 @@
 #include "config/inputs.h"
 #include "config/procfile.h"
 #include "config/schema.h"
+#include "config/schema_field.h"
 
 #include <errno.h>
 
@@ -209,7 +210,8 @@ static void lend_commands(struct reader *reader, const char *path)
 		struct service_config *service = *item;
 		const struct procfile_entry *entry;
 
-		if (config_command_is_set(&service->command) || service->is_unsupported)
+		if (config_command_is_set(&service->command) || service->is_unsupported ||
+		    service_type_is_managed(service->type))
 			continue;
 		if (!file) {
 			file = read_file(reader, path);
@@ -255,12 +257,48 @@ static void read_project(struct reader *reader)
 
 /* --- what follows from what was read --- */
 
+/* The build of a site is a service that runs once before it. */
+static void add_site_build(struct project_config *project, struct service_config *site)
+{
+	cleanup_free char *name = xasprintf("%s-build", site->name);
+	const struct config_place *place = service_place_of(site, "build");
+	struct dependency *dep;
+	struct service_config *build;
+
+	if (project_service(project, name))
+		return; /* the project says itself what builds it */
+	build = schema_add_service(project, name, place->file, place->pos);
+	build->type = SERVICE_WORKER;
+	build->oneshot = true;
+	build->autostart = site->autostart;
+	build->restart = RESTART_NO;
+	build->workdir = xstrdup_null(site->workdir);
+	set_command(build, site->build_command, COMMAND_CONFIG, place->file, place->pos);
+	array_foreach(entry, &site->env.list)
+		env_list_set(&build->env, entry->name, entry->value, entry->file, entry->pos);
+	strv_copy(&build->env_files, &site->env_files);
+	build->has_env_files = site->has_env_files;
+	array_foreach(from, &site->depends_on.list) {
+		dep = array_add(&build->depends_on.list);
+		*dep = *from;
+		dep->service = xstrdup(from->service);
+	}
+	dep = array_add(&site->depends_on.list);
+	*dep = (struct dependency){xstrdup(name), DEPENDENCY_COMPLETED, place->file, place->pos};
+}
+
 static void finish_service(const struct project_config *project, struct service_config *service)
 {
 	char *workdir = path_absolute(project->root, service->workdir ? service->workdir : ".");
 	struct health_config *health = &service->health;
 
 	service->is_workdir_relative = service->workdir && *service->workdir != '/';
+	if (service->path) {
+		char *path = path_absolute(project->root, service->path);
+
+		free(service->path);
+		service->path = path;
+	}
 	free(service->workdir);
 	service->workdir = workdir;
 	if (config_command_is_set(&service->command) && !service->command_origin)
@@ -290,6 +328,10 @@ static void finish(struct project_config *project)
 
 		project->domain = xasprintf("%s.localhost", label);
 	}
+	for (size_t i = 0, count = project->services.len; i < count; i++)
+		if (project->services.items[i]->type == SERVICE_SITE &&
+		    project->services.items[i]->build_command)
+			add_site_build(project, project->services.items[i]);
 	array_foreach(service, &project->services)
 		finish_service(project, *service);
 }

@@ -27,7 +27,7 @@ enum config_type {
 	CFG_DEPENDS, /* array of names, or table of name = "ready" */
 	CFG_TABLE,
 	CFG_HEALTH,   /* string = command, or table */
-	CFG_BUILD,    /* table; sets is_set */
+	CFG_BUILD,    /* table, which sets is_set, or the command of a site */
 	CFG_SERVICES, /* table of services */
 	CFG_ANY,      /* only for keys that are not supported yet */
 };

@@ -131,8 +131,8 @@ static json_t *schema_of(const struct config_key *key)
 	case CFG_DEPENDS:
 		return any_of(strings(), table_of(enumeration("ready started completed")));
 	case CFG_TABLE:
-	case CFG_BUILD:
 		return object_below(key->path);
+	case CFG_BUILD:
 	case CFG_HEALTH:
 		return any_of(typed("string"), object_below(key->path));
 	case CFG_SERVICES:

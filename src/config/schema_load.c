@@ -299,6 +299,14 @@ static void load_health_command(struct config_loader *loader, struct service_con
 		service->health.type = HEALTH_COMMAND;
 }
 
+static void load_build_command(struct config_loader *loader, struct service_config *service,
+                               const struct toml_value *value)
+{
+	static const struct config_key key = {.type = CFG_STRING};
+
+	config_field_set(loader, &key, value, &service->build_command);
+}
+
 static void load_below(struct config_loader *loader, const struct scope *scope,
                        const struct config_key *key, const struct toml_value *value)
 {
@@ -343,13 +351,15 @@ static void load_key(struct config_loader *loader, const struct scope *scope,
 		note_place(loader, scope, key, entry);
 	if (key->type == CFG_HEALTH && value->type == TOML_STRING)
 		load_health_command(loader, scope->service, value);
+	else if (key->type == CFG_BUILD && value->type == TOML_STRING)
+		load_build_command(loader, scope->service, value);
 	else if (key->type == CFG_TABLE || key->type == CFG_HEALTH || key->type == CFG_BUILD)
 		load_below(loader, scope, key, value);
 	else
 		is_ok = config_field_set(loader, key, value,
 		                         key->offset == CONFIG_NO_FIELD ? NULL
 		                                                        : base + key->offset);
-	if (key->flag && is_ok)
+	if (key->flag && is_ok && !(key->type == CFG_BUILD && value->type == TOML_STRING))
 		*(bool *)(base + key->flag) = true;
 }
 

@@ -150,6 +150,14 @@ static void set_command(const struct config_command *command, struct strv *argv)
 	strv_copy(argv, &command->argv);
 }
 
+static void set_site(const struct compose_request *request, const struct service_config *service,
+                     struct strv *argv)
+{
+	strv_add(argv, request->self);
+	strv_add(argv, "site");
+	strv_add(argv, service->path);
+}
+
 static void set_deps(const struct service_config *service, struct service_plan *plan)
 {
 	static const enum dep_condition conditions[] = {
@@ -336,7 +344,10 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 	}
 	if (check_workdir(service, diags) < 0)
 		return diag_to_error(diags, err);
-	set_command(&service->command, &plan->argv);
+	if (service->type == SERVICE_SITE)
+		set_site(request, service, &plan->argv);
+	else
+		set_command(&service->command, &plan->argv);
 	return environment_make(request->config, service, &source, true, &plan->env, diags, err);
 }
 

@@ -22,6 +22,7 @@ struct compose_request {
 	const struct strv *host, *container; /* modes flipped for this run */
 	const json_t *images; /* service -> digest of its image, for those in container mode */
 	const char *project_id;
+	const char *self; /* this program: it serves sites */
 	struct port_pool *ports;
 	int proxy_port; /* 0: no proxy, no URLs */
 	/* Is that service up, so that its port is rightly taken? */

@@ -85,6 +85,7 @@ static struct compose_request compose_request_of(struct project_op *op)
 		.container = &op->container,
 		.images = op->images,
 		.project_id = op->project_id,
+		.self = op->daemon->self,
 		.ports = &op->daemon->ports,
 		.proxy_port = op->daemon->proxy ? proxy_worker_port(op->daemon->proxy) : 0,
 		.is_live = is_live,

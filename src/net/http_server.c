@@ -32,6 +32,8 @@ struct http_exchange {
 	enum exchange_state state;
 	bool is_busy; /* pump() is on the stack and frees it if it dies */
 	bool is_last, is_head, is_http10;
+	bool is_chunked;      /* the stream under way */
+	uint64_t missing;     /* of a stream that is not chunked */
 	size_t linger_queued; /* when it was looked at last */
 	struct strbuf body;
 	struct http_head answer; /* fields for it */
@@ -307,16 +309,32 @@ void http_respond(struct http_exchange *x, int status, const char *content_type,
 	end_exchange(x);
 }
 
-void http_stream_begin(struct http_exchange *x, int status, const char *content_type)
+static void begin_stream(struct http_exchange *x, int status, const char *content_type)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
 	x->state = EXCHANGE_STREAMING;
-	x->is_last |= x->is_http10;
 	http_head_set_status(&x->answer, status);
 	http_head_add(&x->answer, "Content-Type", content_type);
-	http1_write_head(&out, &x->answer, !x->is_http10, x->is_last ? "close" : NULL);
+	http1_write_head(&out, &x->answer, x->is_chunked, x->is_last ? "close" : NULL);
 	stream_write(x->stream, out.buf, out.len);
+}
+
+void http_stream_begin(struct http_exchange *x, int status, const char *content_type)
+{
+	x->is_chunked = !x->is_http10;
+	x->missing = 0;
+	x->is_last |= x->is_http10;
+	begin_stream(x, status, content_type);
+}
+
+void http_stream_begin_length(struct http_exchange *x, int status, const char *content_type,
+                              uint64_t length)
+{
+	x->is_chunked = false;
+	x->missing = length;
+	http_head_addf(&x->answer, "Content-Length", "%llu", (unsigned long long)length);
+	begin_stream(x, status, content_type);
 }
 
 bool http_stream_write(struct http_exchange *x, const void *data, size_t len)
@@ -325,7 +343,8 @@ bool http_stream_write(struct http_exchange *x, const void *data, size_t len)
 
 	if (len == 0 || x->is_head)
 		return true;
-	if (x->is_http10) {
+	if (!x->is_chunked) {
+		x->missing -= len < x->missing ? len : x->missing;
 		stream_write(x->stream, data, len);
 	} else {
 		http1_write_chunk(&out, data, len);
@@ -338,10 +357,12 @@ void http_stream_end(struct http_exchange *x)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
-	if (!x->is_http10 && !x->is_head) {
+	if (x->is_chunked && !x->is_head) {
 		http1_write_last_chunk(&out, NULL);
 		stream_write(x->stream, out.buf, out.len);
 	}
+	/* The client can tell from the early end only. */
+	x->is_last |= x->missing > 0 && !x->is_head;
 	end_exchange(x);
 }
 

@@ -71,6 +71,9 @@ void http_exchange_add_field(struct http_exchange *x, const char *name, const ch
 void http_respond(struct http_exchange *x, int status, const char *content_type, const void *body,
                   size_t len);
 void http_stream_begin(struct http_exchange *x, int status, const char *content_type);
+/* The same for a known length; a stream that ends before it closes the connection. */
+void http_stream_begin_length(struct http_exchange *x, int status, const char *content_type,
+                              uint64_t length);
 /* Sent at once.  False: the client is slow, and a producer that can should wait for on_drain. */
 bool http_stream_write(struct http_exchange *x, const void *data, size_t len);
 void http_stream_end(struct http_exchange *x);

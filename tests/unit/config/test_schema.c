@@ -264,8 +264,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 	         "services.a.health_check.type: \"notify\" is not supported yet"},
 		{"services.a = { type = 'postgres', version = '15', nonsense = 1 }",
 	         "services.a.type: \"postgres\" is not supported yet"},
-		{"services.a = { type = 'site', path = 'x', build = 'y' }",
-	         "services.a.type: \"site\" is not supported yet"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -87,6 +87,7 @@ static int compose(struct fixture *f, const char *toml, const json_t *images)
 		.container = &f->container,
 		.images = images,
 		.project_id = "shop-12345678",
+		.self = "/bin/locald",
 		.ports = &f->ports,
 		.proxy_port = f->proxy_port ? f->proxy_port : 8080,
 		.is_live = is_live,
