@@ -423,6 +423,11 @@ static void findings_about_containers(void **state)
 		{"image = 'x'\nport = 80\ncontainer_port = 81", "C013"},
 		{"command = 'x'\ncontainer_port = 81", "W002"},
 		{"image = 'x'\nworkdir = 'a'", "C011"},
+		{"command = 'x'\nbuild = 'make'", "C024"},
+		{"command = 'x'\npath = '.'", "C024"},
+		{"type = 'site'", "C021"},
+		{"type = 'site'\npath = '.'\ncommand = 'x'", "C024"},
+		{"type = 'site'\npath = '.'\nbuild = {}", "C024"},
 		{"command = 'x'\n[services.A]\ncommand = 'y'", "C025"},
 	};
 
@@ -435,6 +440,27 @@ static void findings_about_containers(void **state)
 		assert_string_equal(diags.items.items[0].id, cases[i].id);
 		assert_int_equal(project != NULL, cases[i].id[0] == 'W');
 	}
+}
+
+static void the_build_of_a_site_is_a_service_before_it(void **state)
+{
+	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+	cleanup_project struct project_config *project = load_toml(
+		"[services.db]\ncommand = 'x'\n[services.docs]\ntype = 'site'\npath = 'out'\n"
+		"build = 'make'\ndepends_on = ['db']\nenv = { A = '1' }\n",
+		&diags);
+	const struct service_config *docs, *build;
+
+	assert_non_null(project);
+	docs = project_service(project, "docs");
+	build = project_service(project, "docs-build");
+	assert_true(build->oneshot);
+	assert_string_equal(build->command.shell, "make");
+	assert_string_equal(build->env.list.items[0].value, "1");
+	assert_string_equal(build->depends_on.list.items[0].service, "db");
+	assert_string_equal(docs->depends_on.list.items[1].service, "docs-build");
+	assert_int_equal(docs->depends_on.list.items[1].until, DEPENDENCY_COMPLETED);
+	assert_string_equal(path_base(docs->path), "out");
 }
 
 static void a_locald_toml_without_services_leaves_them_to_the_procfile(void **state)
@@ -497,6 +523,7 @@ int main(void)
 		cmocka_unit_test(labels_are_dns_labels),
 		cmocka_unit_test(a_container_port_is_the_port),
 		cmocka_unit_test(findings_about_containers),
+		cmocka_unit_test(the_build_of_a_site_is_a_service_before_it),
 		cmocka_unit_test(a_locald_toml_without_services_leaves_them_to_the_procfile),
 	};
 
