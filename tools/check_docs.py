@@ -108,7 +108,7 @@ class CommandLine:
     """What `locald __surface` says: commands below commands, each with its options."""
 
     def __init__(self, surface):
-        self.commands = {}
+        self.commands, self.command_at = {}, {}
         self.shared = self._options(surface)
         self._add(surface.get("commands", []), "")
 
@@ -128,6 +128,7 @@ class CommandLine:
                 self._add(command["commands"], name + " ")
             else:
                 self.commands[name] = self._options(command)
+                self.command_at[name] = command.get("command_at", 0)
 
     def problem(self, words):
         """What is wrong with the words after `locald`, or None."""
@@ -135,6 +136,9 @@ class CommandLine:
         words = list(words)
         while words:
             word = words.pop(0)
+            at = self.command_at.get(name, 0)
+            if word == "--" or (at and len(arguments) - len(name.split()) >= at):
+                break  # what follows is another program's
             if word.startswith("-"):
                 option, has_value, _ = word.partition("=")
                 known = {**self.shared, **self.commands.get(name, {})}

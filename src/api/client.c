@@ -3,6 +3,7 @@
 #include "api/api_error.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/proc.h"
@@ -369,6 +370,11 @@ int client_stream(struct client *client, const char *method, const char *target,
 		r = one_line(&lines, lines.text.buf, lines.text.len, err);
 	strbuf_release(&lines.text);
 	return r;
+}
+
+int client_pass_on(struct client *client, struct error *err)
+{
+	return fd_set_cloexec(client->fd, false, err);
 }
 
 int client_daemon_pidfd(const struct client *client, struct error *err)

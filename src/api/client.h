@@ -49,6 +49,12 @@ int client_stream(struct client *client, const char *method, const char *target,
 /* Did the last request fail because the daemon closed the connection? */
 bool client_is_lost(const struct client *client);
 
+/*
+ * Lets the connection outlive an execve(2), so that the daemon sees when the program ends.
+ * Only between the lines of a stream: client_line_fn.
+ */
+int client_pass_on(struct client *client, struct error *err);
+
 /* A pidfd of the daemon, to see it end; -1 with ESRCH when it has ended already. */
 int client_daemon_pidfd(const struct client *client, struct error *err);
 

@@ -134,16 +134,32 @@ int cli_find_daemon(struct cli *cli, struct error *err)
 	return has_keepers(&cli->paths) || was_killed(&cli->paths) ? cli_start_daemon(cli, err) : 0;
 }
 
+static void interrupts(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+void cli_release_interrupt(struct cli *cli)
+{
+	sigset_t set;
+
+	if (cli->interrupt_fd < 0)
+		return;
+	interrupts(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	close_fd(&cli->interrupt_fd);
+}
+
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err)
 {
 	struct client_watch own = *watch;
 	sigset_t set;
 
 	if (cli->interrupt_fd < 0) {
-		sigemptyset(&set);
-		sigaddset(&set, SIGINT);
-		sigaddset(&set, SIGTERM);
-		sigaddset(&set, SIGHUP);
+		interrupts(&set);
 		sigprocmask(SIG_BLOCK, &set, NULL);
 		cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC);
 		if (cli->interrupt_fd < 0)

@@ -62,6 +62,9 @@ int cli_take_error(struct cli *cli, const json_t *error, struct error *err);
  */
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err);
 
+/* Ctrl-C is the business of the program that this process is about to become. */
+void cli_release_interrupt(struct cli *cli);
+
 /* Shows an error, with its diagnostics or its hint; returns the exit code. */
 int cli_report(struct cli *cli, const struct error *err);
 

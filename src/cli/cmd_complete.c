@@ -100,6 +100,7 @@ static void complete(struct cli *cli, const struct words *words, struct strbuf *
 	const struct command *command = NULL;
 	const struct option *pending = NULL;
 	const char *current = words->items[words->count - 1];
+	size_t arguments = 0;
 
 	for (int i = 0; i + 1 < words->count; i++) {
 		const char *word = words->items[i];
@@ -111,12 +112,17 @@ static void complete(struct cli *cli, const struct words *words, struct strbuf *
 		pending = awaits_value(global_options, word);
 		if (!pending && command)
 			pending = awaits_value(command->options, word);
+		if (!list && (str_eq(word, "--") || word[0] != '-'))
+			arguments++;
 		if (word[0] == '-' || !list)
 			continue;
 		command = command_find(list, word);
 		list = command ? command->commands : NULL;
 	}
-	if (pending) {
+	if (command && command->command_at && arguments + 1 >= command->command_at) {
+		/* Another program's words. */
+		offer_kind(cli, out, current, COMPLETE_FILES);
+	} else if (pending) {
 		offer_value(cli, out, current, pending);
 	} else if (current[0] == '-') {
 		offer_options(out, current, command ? command->options : NULL);

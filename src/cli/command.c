@@ -75,7 +75,7 @@ static int find(struct call *call, int *argc, char ***argv, struct error *err)
 
 	while (list) {
 		struct option_args args = {0};
-		int r = option_parse(*argc, *argv, &target, 1, true, &args, err);
+		int r = option_parse(*argc, *argv, &target, 1, 1, &args, err);
 		size_t len = args.items.len;
 		const char *name = len > 0 ? args.items.items[0] : NULL;
 
@@ -179,7 +179,7 @@ static int parse_and_run(struct call *call, int argc, char **argv, struct error 
 
 	if (command->set_defaults)
 		command->set_defaults(values);
-	r = option_parse(argc, argv, targets, ARRAY_LEN(targets), false, &args, err);
+	r = option_parse(argc, argv, targets, ARRAY_LEN(targets), command->command_at, &args, err);
 	call->cli->dir = call->globals.dir;
 	call->cli->output.is_quiet = call->globals.is_quiet;
 	call->cli->output.verbose = call->globals.verbose;

@@ -33,6 +33,7 @@ struct command {
 	void (*set_defaults)(void *options); /* where they are not zero; or NULL */
 	void (*release)(void *options);      /* or NULL */
 	int min_args, max_args;              /* max -1: any number */
+	size_t command_at; /* that argument begins another command line; 0: none */
 	unsigned needs;
 	enum machine_output machine; /* what its --json means */
 	enum completion complete;

@@ -190,7 +190,7 @@ static int parse_letters(struct parser *parser, const char *word, struct error *
 }
 
 int option_parse(int argc, char **argv, const struct option_target *targets, size_t ntargets,
-                 bool stop_at_argument, struct option_args *args, struct error *err)
+                 size_t stop_at, struct option_args *args, struct error *err)
 {
 	struct parser parser = {targets, ntargets, argv, argc, 0};
 	bool only_arguments = false;
@@ -209,7 +209,7 @@ int option_parse(int argc, char **argv, const struct option_target *targets, siz
 			*array_add(&args->items) = word;
 		if (r < 0)
 			return -1;
-		if (stop_at_argument && args->items.len > 0)
+		if (stop_at > 0 && args->items.len >= stop_at)
 			only_arguments = true;
 	}
 	return 0;

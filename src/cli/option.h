@@ -93,9 +93,9 @@ struct option_args {
 };
 
 /*
- * Parses argv[0…argc), looking in each target in turn.  With stop_at_argument
- * parsing ends at the first word that is no option, and the rest are arguments.
+ * Parses argv[0…argc), looking in each target in turn.  With stop_at N the Nth word
+ * that is no option ends the options: it and all that follow are arguments (0: never).
  * ERR_USAGE names the nearest option where one is near.
  */
 int option_parse(int argc, char **argv, const struct option_target *targets, size_t ntargets,
-                 bool stop_at_argument, struct option_args *args, struct error *err);
+                 size_t stop_at, struct option_args *args, struct error *err);

@@ -303,6 +303,8 @@ static int on_line(json_t *line, void *data, struct error *err)
 		progress->result = json_incref(line);
 		if (progress->cli->machine != MACHINE_OFF)
 			progress->cli->machine = MACHINE_TOLD;
+		if (progress->on_result && json_get_bool(line, "ok", false))
+			return progress->on_result(line, progress->data, err);
 	}
 	return 0;
 }

@@ -36,6 +36,9 @@ struct progress {
 	unsigned frame;
 	json_t *images; /* "image" events: what became of each service's image */
 	json_t *result; /* NULL until the end */
+	/* Called with a result that is ok, before the connection is closed; or NULL. */
+	int (*on_result)(const json_t *result, void *data, struct error *err);
+	void *data; /* for it */
 };
 
 void progress_init(struct progress *progress, struct cli *cli, const char *label);

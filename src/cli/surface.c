@@ -62,6 +62,8 @@ static json_t *commands_json(const struct command *const *list)
 			json_set_str(object, "usage", command->usage);
 		if (command->about)
 			json_set_str(object, "about", command->about);
+		if (command->command_at)
+			json_set_int(object, "command_at", (int)command->command_at);
 		json_object_set_new(object, "options", options_json(command->options));
 		json_object_set_new(object, "examples", examples_json(command->examples));
 		if (command->commands)

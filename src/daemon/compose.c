@@ -54,6 +54,8 @@ static int port_of(struct composer *composer, const struct service_config *servi
 
 	if (service->type == SERVICE_WORKER)
 		return 0;
+	if (request->moved_service && str_eq(request->moved_service, service->name))
+		return request->moved_port;
 	if (service->port)
 		return service->port; /* a stranger on it is refused, and named, at the start */
 	owner = xasprintf("%s/%s", request->project_id, service->name);

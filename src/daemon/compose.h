@@ -25,6 +25,9 @@ struct compose_request {
 	const char *self; /* this program: it serves sites */
 	struct port_pool *ports;
 	int proxy_port; /* 0: no proxy, no URLs */
+	/* A service whose own port is in use, and the port that it gets instead; or NULL. */
+	const char *moved_service;
+	int moved_port;
 	/* Is that service up, so that its port is rightly taken? */
 	bool (*is_live)(const char *service, void *data);
 	void *data;

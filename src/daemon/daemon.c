@@ -10,6 +10,7 @@
 #include "daemon/project_op.h"
 #include "daemon/proxy_worker.h"
 #include "daemon/routes.h"
+#include "daemon/run_container.h"
 #include "daemon/state_db.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
@@ -372,6 +373,7 @@ void daemon_release(struct daemon *daemon)
 		http_server_free(daemon->server);
 	}
 	project_ops_release(daemon);
+	run_containers_release(daemon);
 	prepare_release(daemon);
 	supervisor_free(daemon->supervisor);
 	world_loop_release(&daemon->world_loop);

@@ -24,6 +24,7 @@ struct loop;
 struct project_op;
 struct preparation;
 struct proxy_worker;
+struct run_container;
 struct state_db;
 
 struct daemon {
@@ -45,6 +46,7 @@ struct daemon {
 	ARRAY(struct project *) projects;
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
+	ARRAY(struct run_container *) run_containers;
 	bool is_settling, is_leaving;
 };
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "daemon/context.h"
 #include "daemon/daemon.h"
 #include "daemon/jobs.h"
 #include "daemon/logs.h"
@@ -44,6 +45,16 @@ static void up(struct daemon *daemon, struct http_exchange *x, const struct call
 	project_op_up(daemon, x, call->body);
 }
 
+static void run(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	project_op_run(daemon, x, call->body);
+}
+
+static void context(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	context_reply(daemon, x, call->target);
+}
+
 static void stop(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	project_op_stop(daemon, x, call->body);
@@ -73,10 +84,11 @@ static const struct method {
 	const char *verb, *path;
 	method_fn *fn;
 } methods[] = {
-	{"GET", "/v1/logs", logs},        {"GET", "/v1/ping", ping},
-	{"GET", "/v1/status", status},    {"POST", "/v1/jobs", jobs},
-	{"POST", "/v1/restart", restart}, {"POST", "/v1/shutdown", shutdown_all},
-	{"POST", "/v1/stop", stop},       {"POST", "/v1/up", up},
+	{"GET", "/v1/context", context}, {"GET", "/v1/logs", logs},
+	{"GET", "/v1/ping", ping},       {"GET", "/v1/status", status},
+	{"POST", "/v1/jobs", jobs},      {"POST", "/v1/restart", restart},
+	{"POST", "/v1/run", run},        {"POST", "/v1/shutdown", shutdown_all},
+	{"POST", "/v1/stop", stop},      {"POST", "/v1/up", up},
 };
 
 static void refuse(struct http_exchange *x, int status_code, const char *text)

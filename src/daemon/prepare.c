@@ -37,17 +37,25 @@ static void runtime_env(struct strv *env)
 		strv_add(env, *entry);
 }
 
-static int tell_prepared(struct preparation *preparation, const char *bundle, struct error *err)
+int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error *err)
 {
-	struct daemon *daemon = preparation->daemon;
-	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
 	cleanup_free char *shim = paths_libexec("locald-shim", err);
 
 	if (!shim)
 		return -1;
-	strv_add(&argv, shim);
-	strv_add(&argv, "--root");
-	strv_addf(&argv, "%s/containers", daemon->paths.run);
+	strv_add(argv, shim);
+	strv_add(argv, "--root");
+	strv_addf(argv, "%s/containers", daemon->paths.run);
+	return 0;
+}
+
+static int tell_prepared(struct preparation *preparation, const char *bundle, struct error *err)
+{
+	struct daemon *daemon = preparation->daemon;
+	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
+
+	if (prepare_runtime(daemon, &argv, err) < 0)
+		return -1;
 	strv_add(&argv, "run");
 	strv_add(&argv, "--init");
 	strv_add(&argv, "--bundle");

@@ -9,7 +9,12 @@
 #include <stdint.h>
 
 struct daemon;
+struct error;
 struct service_plan;
+struct strv;
+
+/* `locald-shim` with the options that all of its commands get. */
+int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error *err);
 
 void prepare_begin(struct daemon *daemon, const char *project, const struct service_plan *plan,
                    uint64_t token);

@@ -49,6 +49,20 @@ int project_index(const struct project *project, const char *service)
 	return -1;
 }
 
+int project_check_service(const struct project *project, const char *service, struct error *err)
+{
+	cleanup_free const char **known = xcalloc(project->plans.len + 1, sizeof(*known));
+	const char *nearest;
+
+	if (project_index(project, service) >= 0)
+		return 0;
+	array_foreach(plan, &project->plans)
+		known[array_index(&project->plans, plan)] = plan->name;
+	nearest = str_nearest(service, known, project->plans.len);
+	error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", service, project->name);
+	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+}
+
 char *service_url(const struct service_extra *extra, int proxy_port)
 {
 	if (proxy_port == 0 || extra->hosts.len == 0)

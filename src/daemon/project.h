@@ -38,6 +38,9 @@ char *service_url(const struct service_extra *extra, int proxy_port);
 /* Index of a service, -1 when there is none. */
 int project_index(const struct project *project, const char *service);
 
+/* -1 with the nearest name when there is no such service. */
+int project_check_service(const struct project *project, const char *service, struct error *err);
+
 /* All of it, and back.  A file that another version wrote is an error. */
 json_t *project_to_json(const struct project *project);
 struct project *project_from_json(const json_t *object, struct error *err);

@@ -6,6 +6,7 @@
 #include "daemon/image_task.h"
 #include "daemon/project_op_internal.h"
 #include "daemon/reply.h"
+#include "daemon/run.h"
 #include "daemon/status.h"
 
 static void on_client_gone(struct http_exchange *x, void *data);
@@ -69,6 +70,8 @@ void project_op_free(struct project_op *op)
 	strv_release(&op->images_wanted);
 	json_decref(op->images);
 	error_release(&op->image_error);
+	json_decref(op->run_request);
+	free(op->run_service);
 	free(op->project_id);
 	free(op);
 }
@@ -176,6 +179,11 @@ void project_op_on_done(uint64_t number, const struct service_result *results, s
 	}
 	json_object_set_new(fields, "errors", errors);
 	op->supervised = 0;
+	if (op->run_service && !first) {
+		json_decref(fields);
+		run_begin(op);
+		return;
+	}
 	project_op_finish(op, first, fields);
 }
 
@@ -249,20 +257,9 @@ void project_ops_release(struct daemon *daemon)
 
 static int check_names(const struct project *project, const struct strv *names, struct error *err)
 {
-	for (size_t i = 0; i < names->len; i++) {
-		const char *known[256], *nearest;
-		size_t count = 0;
-
-		if (project_index(project, names->items[i]) >= 0)
-			continue;
-		array_foreach(plan, &project->plans)
-			if (count < ARRAY_LEN(known))
-				known[count++] = plan->name;
-		nearest = str_nearest(names->items[i], known, count);
-		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", names->items[i],
-		          project->name);
-		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
-	}
+	for (size_t i = 0; i < names->len; i++)
+		if (project_check_service(project, names->items[i], err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -18,6 +18,8 @@ struct service_snapshot;
 /* Each answers the exchange, at once when the request is wrong. */
 void project_op_up(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 void project_op_build(struct daemon *daemon, struct http_exchange *x, const json_t *request);
+/* Starts what one service depends on, then tells how to run a command as that service. */
+void project_op_run(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 void project_op_restart(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 

@@ -35,6 +35,10 @@ struct project_op {
 	json_t *images;            /* service -> digest */
 	ARRAY(struct image_task *) tasks;
 	struct error image_error; /* the first failure */
+
+	/* of run: the service that is not started, but whose command line is made */
+	char *run_service;
+	json_t *run_request;
 };
 
 struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x,
@@ -47,6 +51,7 @@ void project_op_begin(struct project_op *op);
 /* Sends the result and frees the operation.  err NULL: it went well. */
 void project_op_finish(struct project_op *op, const struct error *err, json_t *fields);
 void project_op_note_live(struct project_op *op);
+struct compose_request project_op_compose_request(struct project_op *op);
 /* The callback for the supervisor: makes the result from what it says of each service. */
 void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
                         void *data);

@@ -8,6 +8,7 @@
 #include "daemon/project_op_internal.h"
 #include "daemon/proxy_worker.h"
 #include "daemon/reply.h"
+#include "daemon/run.h"
 #include "daemon/state_db.h"
 
 #define IMAGE_TASKS_MAX 2
@@ -76,7 +77,7 @@ static bool is_live(const char *service, void *data)
 	       service_state_is_live(now.state);
 }
 
-static struct compose_request compose_request_of(struct project_op *op)
+struct compose_request project_op_compose_request(struct project_op *op)
 {
 	return (struct compose_request){
 		.config = op->config,
@@ -125,7 +126,7 @@ static void choose_services(struct project_op *op)
 
 static void choose_images(struct project_op *op)
 {
-	const struct compose_request request = compose_request_of(op);
+	const struct compose_request request = project_op_compose_request(op);
 
 	for (size_t i = 0; i < op->services.len; i++) {
 		const struct service_config *service =
@@ -177,7 +178,7 @@ static const struct image_task_events image_callbacks = {.on_line = on_image_lin
 
 static int start_image(struct project_op *op, const char *service, struct error *err)
 {
-	const struct compose_request request = compose_request_of(op);
+	const struct compose_request request = project_op_compose_request(op);
 	struct image_task *task =
 		image_task_start(op->daemon, &request, project_service(op->config, service),
 	                         &image_callbacks, op, &op->diags, err);
@@ -227,7 +228,7 @@ static void next_images(struct project_op *op)
 
 static int put_plans(struct project_op *op, struct project **ret, struct error *err)
 {
-	const struct compose_request request = compose_request_of(op);
+	const struct compose_request request = project_op_compose_request(op);
 	struct project *project =
 		project_new(op->project_id, op->config->root, op->config->name, op->config->domain);
 
@@ -252,6 +253,10 @@ static void apply(struct project_op *op)
 	struct project *project;
 
 	project_op_note_live(op);
+	if (op->run_service && op->services.len == 0) {
+		run_begin(op);
+		return;
+	}
 	if (put_plans(op, &project, &err) == 0)
 		op->supervised = supervisor_apply(op->daemon->supervisor, project->id,
 		                                  project->plans.items, project->plans.len,
@@ -262,14 +267,32 @@ static void apply(struct project_op *op)
 
 /* --- the beginning --- */
 
+/* `run` starts what the service depends on, and not the service. */
+static void leave_out(struct strv *services, const char *name)
+{
+	for (size_t i = 0; i < services->len; i++) {
+		if (!str_eq(services->items[i], name))
+			continue;
+		free(services->items[i]);
+		/* The terminating NULL moves too. */
+		memmove(services->items + i, services->items + i + 1,
+		        (services->len - i) * sizeof(*services->items));
+		services->len--;
+		return;
+	}
+}
+
 static int load(struct project_op *op, const json_t *request, const char *root, struct error *err)
 {
 	cleanup_free char *user_config = paths_user_config(&op->daemon->paths);
 	const struct project *known = daemon_find_project_at(op->daemon, root);
 
 	op->config = project_load(root, user_config, &op->diags, err);
-	if (!op->config || read_lists(op, request, err) < 0 ||
-	    check_names(op->config, &op->services, err) < 0 ||
+	if (!op->config || read_lists(op, request, err) < 0)
+		return -1;
+	if (op->run_service)
+		strv_add(&op->services, op->run_service);
+	if (check_names(op->config, &op->services, err) < 0 ||
 	    check_names(op->config, &op->host, err) < 0 ||
 	    check_names(op->config, &op->container, err) < 0)
 		return -1;
@@ -289,17 +312,22 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 		error_set(err, ERR_CONFIG, "no service with `build` in %s", op->config->name);
 		return error_hint(err, "add build = { builder = \"NAME\" } to a service");
 	}
+	if (op->run_service)
+		leave_out(&op->services, op->run_service);
 	return approve(op, err);
 }
 
+enum op_kind { OP_UP, OP_BUILD, OP_RUN };
+
 static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *request,
-                  bool build_only)
+                  enum op_kind kind)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct project_op *op;
-	const char *root;
+	const char *root, *run_service = NULL;
 
-	if (json_need_str(request, "root", &root, &err) < 0) {
+	if (json_need_str(request, "root", &root, &err) < 0 ||
+	    (kind == OP_RUN && json_need_str(request, "service", &run_service, &err) < 0)) {
 		reply_error(x, &err, NULL);
 		return;
 	}
@@ -309,9 +337,11 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 		return;
 	}
 	op = project_op_new(daemon, x, "");
-	op->build_only = build_only;
+	op->build_only = kind == OP_BUILD;
+	op->run_service = xstrdup_null(run_service);
+	op->run_request = run_service ? json_incref((json_t *)request) : NULL;
 	/* An image is built without those of the services it depends on. */
-	op->no_deps = build_only || json_get_bool(request, "no_deps", false);
+	op->no_deps = op->build_only || json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
 	if (load(op, request, root, &err) < 0) {
 		reply_error(x, &err, &op->diags);
@@ -324,10 +354,15 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 
 void project_op_up(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
-	begin(daemon, x, request, false);
+	begin(daemon, x, request, OP_UP);
 }
 
 void project_op_build(struct daemon *daemon, struct http_exchange *x, const json_t *request)
 {
-	begin(daemon, x, request, true);
+	begin(daemon, x, request, OP_BUILD);
+}
+
+void project_op_run(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	begin(daemon, x, request, OP_RUN);
 }
