@@ -47,7 +47,14 @@ struct config_places {
 enum service_type { SERVICE_EXEC, SERVICE_WORKER, SERVICE_CONTAINER, SERVICE_SITE };
 enum service_mode { MODE_HOST, MODE_CONTAINER };
 enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
-enum health_type { HEALTH_DEFAULT, HEALTH_HTTP, HEALTH_TCP, HEALTH_COMMAND };
+enum health_type {
+	HEALTH_DEFAULT,
+	HEALTH_HTTP,
+	HEALTH_TCP,
+	HEALTH_COMMAND,
+	HEALTH_LOG,
+	HEALTH_NOTIFY
+};
 enum dependency_until { DEPENDENCY_READY, DEPENDENCY_STARTED, DEPENDENCY_COMPLETED };
 enum command_origin { COMMAND_NONE, COMMAND_CONFIG, COMMAND_PROCFILE, COMMAND_PACKAGE_JSON };
 
@@ -82,12 +89,14 @@ struct dependency_list {
 
 struct health_config {
 	enum health_type type;
-	char *path; /* http, default "/" */
+	char *path;    /* http, default "/" */
+	char *pattern; /* log: an extended regular expression */
 	struct config_command command;
 	int interval_ms;     /* default 1000 */
 	int timeout_ms;      /* default 1000 */
 	int start_period_ms; /* default 30000: failures before do not count */
 	int retries;         /* default 3 */
+	bool restart;        /* when it is unhealthy */
 };
 
 struct build_config {

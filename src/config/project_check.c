@@ -4,6 +4,8 @@
 #include "base/strbuf.h"
 #include "config/interpolate.h"
 
+#include <regex.h>
+
 struct checker {
 	const struct project_config *project;
 	struct diagnostics *diags;
@@ -151,6 +153,48 @@ static void check_health(const struct checker *c)
 	if (health->type == HEALTH_HTTP && health->path[0] != '/')
 		report(c, "health_check.path", "C011",
 		       "services.%s.health_check.path: must begin with /", service->name);
+}
+
+static void check_pattern(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+	const char *pattern = service->health.pattern;
+	char text[128];
+	regex_t regex;
+	int bad;
+
+	if (!pattern && service->health.type == HEALTH_LOG)
+		report(c, "health_check.type", "C021",
+		       "services.%s.health_check: type \"log\" needs a pattern", service->name);
+	if (!pattern)
+		return;
+	if (service->health.type != HEALTH_LOG)
+		report(c, "health_check.pattern", "C024",
+		       "services.%s.health_check: pattern needs type \"log\"", service->name);
+	bad = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
+	if (bad) {
+		regerror(bad, &regex, text, sizeof(text));
+		diag_help(report(c, "health_check.pattern", "C011",
+		                 "services.%s.health_check.pattern: %s", service->name, text),
+		          "it is a POSIX extended regular expression, see regex(7)");
+	} else {
+		regfree(&regex);
+	}
+}
+
+static void check_told_health(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+
+	check_pattern(c);
+	if (service->health.type == HEALTH_NOTIFY && service->mode == MODE_CONTAINER)
+		report(c, "health_check.type", "C013",
+		       "services.%s.health_check: \"notify\" is not supported yet in a container",
+		       service->name);
+	if (service->health.restart && service->restart == RESTART_NO)
+		report(c, "health_check.restart", "C024",
+		       "services.%s: health_check.restart and restart = \"no\" exclude each other",
+		       service->name);
 }
 
 static void check_dependencies(const struct checker *c)
@@ -393,6 +437,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 			check_container(&c);
 			check_stop(&c);
 			check_health(&c);
+			check_told_health(&c);
 		}
 		check_env(&c, "env", &c.service->env);
 		check_env(&c, "build.env", &c.service->build.env);

@@ -313,6 +313,8 @@ static void finish_service(const struct project_config *project, struct service_
 		health->type = HEALTH_HTTP;
 	else if (health->type == HEALTH_DEFAULT && config_command_is_set(&health->command))
 		health->type = HEALTH_COMMAND;
+	else if (health->type == HEALTH_DEFAULT && health->pattern)
+		health->type = HEALTH_LOG;
 	if (health->type == HEALTH_HTTP && !health->path)
 		health->path = xstrdup("/");
 }

@@ -179,21 +179,22 @@ static void set_deps(const struct service_config *service, struct service_plan *
 static void set_health(const struct service_config *service, struct service_plan *plan)
 {
 	static const enum plan_health_kind kinds[] = {
-		[HEALTH_DEFAULT] = PLAN_HEALTH_DEFAULT,
-		[HEALTH_HTTP] = PLAN_HEALTH_HTTP,
-		[HEALTH_TCP] = PLAN_HEALTH_TCP,
-		[HEALTH_COMMAND] = PLAN_HEALTH_COMMAND,
+		[HEALTH_DEFAULT] = PLAN_HEALTH_DEFAULT, [HEALTH_HTTP] = PLAN_HEALTH_HTTP,
+		[HEALTH_TCP] = PLAN_HEALTH_TCP,         [HEALTH_COMMAND] = PLAN_HEALTH_COMMAND,
+		[HEALTH_LOG] = PLAN_HEALTH_LOG,         [HEALTH_NOTIFY] = PLAN_HEALTH_NOTIFY,
 	};
 	const struct health_config *health = &service->health;
 
 	plan->health.kind = kinds[health->type];
 	free(plan->health.path);
 	plan->health.path = xstrdup_null(health->path);
+	plan->health.pattern = xstrdup_null(health->pattern);
 	set_command(&health->command, &plan->health.argv);
 	plan->health.interval_ms = health->interval_ms;
 	plan->health.timeout_ms = health->timeout_ms;
 	plan->health.start_period_ms = health->start_period_ms;
 	plan->health.retries = health->retries;
+	plan->health.restart = health->restart;
 }
 
 static int set_stop(const struct service_config *service, struct service_plan *plan,

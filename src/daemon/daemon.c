@@ -109,16 +109,16 @@ struct memory_list {
 	ARRAY(struct service_memory) items;
 };
 
-static void collect_memory(const char *service, uint32_t run, const char *fingerprint, bool wanted,
-                           void *data)
+static void collect_memory(const struct state_run *run, void *data)
 {
 	struct memory_list *memory = data;
 
 	*array_add(&memory->items) = (struct service_memory){
-		.service = xstrdup(service),
-		.run = run,
-		.fingerprint = xstrdup_null(fingerprint),
-		.wanted = wanted,
+		.service = xstrdup(run->service),
+		.run = run->run,
+		.fingerprint = xstrdup_null(run->fingerprint),
+		.wanted = run->wanted,
+		.ready = run->ready,
 	};
 }
 
@@ -214,9 +214,15 @@ static void on_state(const char *project, const struct service_snapshot *service
 {
 	struct daemon *daemon = data;
 	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct state_run run = {
+		.service = service->plan->name,
+		.run = service->run,
+		.fingerprint = service->fingerprint,
+		.wanted = service->wanted,
+		.ready = service->ready,
+	};
 
-	if (state_db_put_run(daemon->db, project, service->plan->name, service->run,
-	                     service->fingerprint, service->wanted, &err) < 0)
+	if (state_db_put_run(daemon->db, project, &run, &err) < 0)
 		log_err("%s", err.text);
 	project_ops_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);

@@ -92,11 +92,13 @@ static json_t *health_to_json(const struct plan_health *health)
 
 	json_set_int(object, "kind", health->kind);
 	json_set_str(object, "path", health->path);
+	json_set_str(object, "pattern", health->pattern);
 	json_object_set_new(object, "argv", json_from_strv(&health->argv));
 	json_set_int(object, "interval_ms", health->interval_ms);
 	json_set_int(object, "timeout_ms", health->timeout_ms);
 	json_set_int(object, "start_period_ms", health->start_period_ms);
 	json_set_int(object, "retries", health->retries);
+	json_set_bool(object, "restart", health->restart);
 	return object;
 }
 
@@ -135,10 +137,12 @@ static int health_from_json(const json_t *object, struct plan_health *health, st
 {
 	health->kind = (enum plan_health_kind)json_get_int(object, "kind", 0);
 	health->path = dup_str(object, "path");
+	health->pattern = dup_str(object, "pattern");
 	health->interval_ms = json_get_int(object, "interval_ms", 1000);
 	health->timeout_ms = json_get_int(object, "timeout_ms", 1000);
 	health->start_period_ms = json_get_int(object, "start_period_ms", 0);
 	health->retries = (int)json_get_int(object, "retries", 3);
+	health->restart = json_get_bool(object, "restart", false);
 	return json_to_strv(json_object_get(object, "argv"), "health.argv", &health->argv, err);
 }
 

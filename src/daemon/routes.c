@@ -29,7 +29,9 @@ static void add_routes(json_t *routes, const struct project *project, size_t i,
                        const struct service_snapshot *service)
 {
 	const struct service_extra *extra = &project->extras.items[i];
-	int port = service->port ? service->port : service->plan->port;
+	int port = service->is_port_stolen ? 0
+	           : service->port         ? service->port
+	                                   : service->plan->port;
 
 	for (size_t host = 0; host < extra->hosts.len; host++) {
 		json_t *route = json_object();

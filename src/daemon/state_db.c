@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS        2000
 
 static const char schema[] =
@@ -16,11 +16,17 @@ static const char schema[] =
 	" domain TEXT NOT NULL) STRICT;"
 	"CREATE TABLE port (owner TEXT PRIMARY KEY, port INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE run (project TEXT NOT NULL, service TEXT NOT NULL, run INTEGER NOT NULL,"
-	" fingerprint TEXT, wanted INTEGER NOT NULL, PRIMARY KEY (project, service)) STRICT;"
+	" fingerprint TEXT, wanted INTEGER NOT NULL, ready INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (project, service)) STRICT;"
 	"CREATE TABLE approval (root TEXT NOT NULL, digest TEXT NOT NULL, real_ns INTEGER NOT NULL,"
 	" PRIMARY KEY (root, digest)) STRICT;"
-	"PRAGMA user_version = 1;"
+	"PRAGMA user_version = 2;"
 	"COMMIT;";
+
+static const char from_version_1[] = "BEGIN;"
+				     "ALTER TABLE run ADD COLUMN ready INTEGER NOT NULL DEFAULT 0;"
+				     "PRAGMA user_version = 2;"
+				     "COMMIT;";
 
 struct state_db {
 	sqlite3 *handle;
@@ -72,14 +78,15 @@ static int check_schema(struct state_db *db, struct error *err)
 	version = sqlite3_column_int(statement, 0);
 	if (version == SCHEMA_VERSION)
 		return 0;
-	if (version != 0) {
+	if (version != 0 && version != 1) {
 		error_set(err, ERR_DAEMON,
 		          "%s was written by another version of locald (schema %d)", db->path,
 		          version);
 		return error_hint(err, "run the newer locald, or move the file away: "
 		                       "only remembered ports are lost");
 	}
-	if (sqlite3_exec(db->handle, schema, NULL, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_exec(db->handle, version == 1 ? from_version_1 : schema, NULL, NULL, NULL) !=
+	    SQLITE_OK)
 		return fail(db, "create tables", err);
 	return 0;
 }
@@ -201,23 +208,24 @@ int state_db_each_port(struct state_db *db, state_port_fn *fn, void *data, struc
 	return step == SQLITE_DONE ? 0 : fail(db, "read ports", err);
 }
 
-int state_db_put_run(struct state_db *db, const char *project, const char *service, uint32_t run,
-                     const char *fingerprint, bool wanted, struct error *err)
+int state_db_put_run(struct state_db *db, const char *project, const struct state_run *run,
+                     struct error *err)
 {
 	/* Most changes of state change none of this: then nothing is written. */
-	cleanup(finalize) sqlite3_stmt *statement =
-		prepare(db,
-	                "INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5)"
-	                " ON CONFLICT DO UPDATE SET run = ?3, fingerprint = ?4, wanted = ?5"
-	                " WHERE run != ?3 OR fingerprint IS NOT ?4 OR wanted != ?5",
-	                err);
+	cleanup(finalize) sqlite3_stmt *statement = prepare(
+		db,
+		"INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+		" ON CONFLICT DO UPDATE SET run = ?3, fingerprint = ?4, wanted = ?5, ready = ?6"
+		" WHERE run != ?3 OR fingerprint IS NOT ?4 OR wanted != ?5 OR ready != ?6",
+		err);
 
 	if (!statement)
 		return -1;
-	bind_texts(statement, (const char *const[]){project, service, NULL});
-	sqlite3_bind_int64(statement, 3, run);
-	sqlite3_bind_text(statement, 4, fingerprint, -1, SQLITE_TRANSIENT);
-	sqlite3_bind_int(statement, 5, wanted);
+	bind_texts(statement, (const char *const[]){project, run->service, NULL});
+	sqlite3_bind_int64(statement, 3, run->run);
+	sqlite3_bind_text(statement, 4, run->fingerprint, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int(statement, 5, run->wanted);
+	sqlite3_bind_int(statement, 6, run->ready);
 	return run_statement(db, statement, err);
 }
 
@@ -225,17 +233,24 @@ int state_db_each_run(struct state_db *db, const char *project, state_run_fn *fn
                       struct error *err)
 {
 	cleanup(finalize) sqlite3_stmt *statement = prepare(
-		db, "SELECT service, run, fingerprint, wanted FROM run WHERE project = ?", err);
+		db, "SELECT service, run, fingerprint, wanted, ready FROM run WHERE project = ?",
+		err);
 	int step;
 
 	if (!statement)
 		return -1;
 	bind_texts(statement, (const char *const[]){project, NULL});
-	while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-		fn((const char *)sqlite3_column_text(statement, 0),
-		   (uint32_t)sqlite3_column_int64(statement, 1),
-		   (const char *)sqlite3_column_text(statement, 2),
-		   sqlite3_column_int(statement, 3) != 0, data);
+	while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+		const struct state_run run = {
+			.service = (const char *)sqlite3_column_text(statement, 0),
+			.run = (uint32_t)sqlite3_column_int64(statement, 1),
+			.fingerprint = (const char *)sqlite3_column_text(statement, 2),
+			.wanted = sqlite3_column_int(statement, 3) != 0,
+			.ready = sqlite3_column_int(statement, 4) != 0,
+		};
+
+		fn(&run, data);
+	}
 	return step == SQLITE_DONE ? 0 : fail(db, "read runs", err);
 }
 

@@ -37,10 +37,16 @@ typedef void state_port_fn(const char *owner, int port, void *data);
 int state_db_each_port(struct state_db *db, state_port_fn *fn, void *data, struct error *err);
 
 /* The last run of a service: what the supervisor wants back after a restart of the daemon. */
-int state_db_put_run(struct state_db *db, const char *project, const char *service, uint32_t run,
-                     const char *fingerprint, bool wanted, struct error *err);
-typedef void state_run_fn(const char *service, uint32_t run, const char *fingerprint, bool wanted,
-                          void *data);
+struct state_run {
+	const char *service; /* the texts are borrowed in the callback below */
+	uint32_t run;
+	const char *fingerprint;
+	bool wanted, ready;
+};
+
+int state_db_put_run(struct state_db *db, const char *project, const struct state_run *run,
+                     struct error *err);
+typedef void state_run_fn(const struct state_run *run, void *data);
 int state_db_each_run(struct state_db *db, const char *project, state_run_fn *fn, void *data,
                       struct error *err);
 

@@ -16,6 +16,10 @@ static const char *health_name(enum plan_health_kind kind, bool has_port)
 		return "http";
 	case PLAN_HEALTH_COMMAND:
 		return "command";
+	case PLAN_HEALTH_LOG:
+		return "log";
+	case PLAN_HEALTH_NOTIFY:
+		return "notify";
 	case PLAN_HEALTH_DEFAULT:
 		break;
 	}

@@ -8,6 +8,8 @@ static const int backoff_s[] = {0, 1, 2, 4, 8, 16, 30};
 
 #define LAST_LINES 5
 
+#define SUN_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
 static int64_t now_ms(const struct service *service)
 {
 	return service->sup->world->mono_ms(service->sup->world->data);
@@ -55,6 +57,9 @@ static void end_run(struct service *service)
 
 	readiness_end(service);
 	service_clear_timers(service);
+	service->is_told_ready = service->is_told_stopping = service->is_port_stolen = false;
+	service->extended_until_ms = 0;
+	free(take_ptr(service->told_text));
 	if (service->keeper)
 		world->keeper_free(take_ptr(service->keeper), world->data);
 	service->keeper_pid = service->pid = 0;
@@ -94,6 +99,57 @@ static void give_up(struct service *service)
 	enter(service, SERVICE_CRASHED);
 }
 
+/* Ends a run that goes on but is as good as crashed; what follows is the restart policy's. */
+static void end_failed_run(struct service *service, enum keeper_op how, char *reason)
+{
+	const struct supervisor_world *world = service->sup->world;
+
+	free(service->end_reason);
+	service->end_reason = reason;
+	service->ready = false;
+	readiness_end(service);
+	(void)service_set_detail(service, "%s", reason);
+	service_changed(service);
+	world->keeper_command(service->keeper, how, world->data);
+}
+
+static void begin_stopping_itself(struct service *service)
+{
+	service->is_told_stopping = true;
+	service->ready = false;
+	readiness_end(service);
+	(void)service_set_detail(service, "it is stopping by itself");
+	service_changed(service);
+}
+
+/* What it says by sd_notify(3), which matters while it runs and nobody is ending it. */
+static void take_notes(struct service *service, const struct keeper_status *status)
+{
+	const char *text = status->notify_text[0] ? status->notify_text : NULL;
+	bool is_new = !str_eq_null(text, service->told_text);
+
+	if (service->end_reason ||
+	    (service->state != SERVICE_RUNNING && service->state != SERVICE_UNHEALTHY))
+		return;
+	if (is_new) {
+		free(service->told_text);
+		service->told_text = xstrdup_null(text);
+	}
+	service->extended_until_ms = (int64_t)(status->extend_us / 1000);
+	if (status->watchdog_missed) {
+		end_failed_run(service, KEEPER_KILL,
+		               xasprintf("no sign of life within %.1f s (watchdog)",
+		                         (double)status->watchdog_us / 1e6));
+	} else if (status->notify_stopping && !service->is_told_stopping) {
+		begin_stopping_itself(service);
+	} else if (status->notify_ready && !service->is_told_ready &&
+	           service->plan.health.kind != PLAN_HEALTH_LOG) {
+		readiness_told(service);
+	} else if (is_new) {
+		service_changed(service);
+	}
+}
+
 static void on_keeper_status(const struct keeper_status *status, pid_t keeper, void *data)
 {
 	struct service *service = data;
@@ -109,7 +165,9 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 	}
 	if (status->state == KEEPER_RUNNING) {
 		service_handle(service, EVENT_STARTED);
-	} else if (status->state == KEEPER_STOPPING && service->state != SERVICE_STOPPING) {
+		take_notes(service, status);
+	} else if (status->state == KEEPER_STOPPING && service->state != SERVICE_STOPPING &&
+	           !service->end_reason) {
 		if (service->state == SERVICE_STARTING)
 			service_handle(service, EVENT_STARTED);
 		readiness_end(service);
@@ -139,6 +197,19 @@ const struct keeper_events service_keeper_events = {
 	.on_gone = on_keeper_gone,
 };
 
+/* The socket of sd_notify(3).  A path that no address can hold is left out. */
+static void add_notify_socket(const struct service_plan *plan, const char *stem,
+                              struct keeper_spec *spec)
+{
+	cleanup_free char *path = xasprintf("%s.notify", stem);
+
+	strv_env_unset(&spec->env, "NOTIFY_SOCKET");
+	if (plan->mode == PLAN_CONTAINER || strlen(path) >= SUN_PATH_SIZE)
+		return;
+	strv_env_set(&spec->env, "NOTIFY_SOCKET", path);
+	spec->notify = take_ptr(path);
+}
+
 void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 {
 	const struct supervisor_paths *paths = &service->sup->paths;
@@ -159,11 +230,13 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
 	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
 	strv_copy(&ret->stop_args, &plan->stop_argv);
+	add_notify_socket(plan, stem, ret);
 }
 
 static bool is_success(const struct service *service)
 {
 	return service->last_exit.is_known && service->last_exit.signal == 0 &&
+	       !service->end_reason &&
 	       service_plan_is_success(&service->plan, service->last_exit.code);
 }
 
@@ -235,6 +308,7 @@ static void launch(struct service *service)
 	service->fingerprint = xstrdup_null(service->plan.fingerprint);
 	service->started_real_ns = service->ready_real_ns = 0;
 	service->last_exit = (struct service_exit){0};
+	free(take_ptr(service->end_reason));
 	(void)service_set_detail(service, NULL);
 	enter(service, SERVICE_STARTING);
 	service_keeper_spec(service, &spec);
@@ -288,6 +362,10 @@ static void on_overdue(void *data)
 	service_clear_timers(service);
 	if (service->ready)
 		return;
+	if (service->extended_until_ms > now_ms(service)) {
+		set_timer(service, service->extended_until_ms - now_ms(service), on_overdue);
+		return;
+	}
 	service->is_overdue = true;
 	service_changed(service);
 }
@@ -328,6 +406,9 @@ static void mark_unhealthy(struct service *service)
 {
 	service->ready = false;
 	enter(service, SERVICE_UNHEALTHY);
+	if (service->plan.health.restart && !service->end_reason)
+		end_failed_run(service, KEEPER_STOP,
+		               xasprintf("unhealthy: %s", service->detail ?: "no answer"));
 }
 
 static void stop_keeper(struct service *service)
@@ -363,13 +444,17 @@ static void run(struct service *service)
 	mark_ready(service);
 }
 
-static char *exit_text(const struct service_exit *exit)
+static char *exit_text(const struct service *service)
 {
+	const struct service_exit *exit = &service->last_exit;
+	const char *reason = service->end_reason;
 	char seconds[32];
 
 	if (!exit->is_known)
 		return xstrdup("its keeper was lost, and how it ended is not known");
 	snprintf(seconds, sizeof(seconds), "%.1f s", (double)exit->run_ms / 1000);
+	if (reason)
+		return xasprintf("was ended after %s: %s", seconds, reason);
 	if (exit->signal)
 		return xasprintf("killed by SIG%s after %s", sigabbrev_np(exit->signal) ?: "?",
 		                 seconds);
@@ -406,7 +491,7 @@ static void complete(struct service *service)
 /* It ended by itself. */
 static void settle(struct service *service)
 {
-	cleanup_free char *text = exit_text(&service->last_exit);
+	cleanup_free char *text = exit_text(service);
 	bool was_ready =
 		service->ready || service->state == SERVICE_UNHEALTHY || service->has_settled;
 
@@ -425,8 +510,9 @@ static void settle(struct service *service)
 	service->crashes++;
 	service->has_next_try = false;
 	if (wants_restart(service) && !has_restarts_left(service))
-		(void)service_set_detail(service, "%s; given up after %d restarts (max_restarts)",
-		                         text, service->plan.max_restarts);
+		(void)service_set_detail(service, "%s; given up after %d restart%s (max_restarts)",
+		                         text, service->plan.max_restarts,
+		                         service->plan.max_restarts == 1 ? "" : "s");
 	else if (wants_restart(service) && !cannot_run(service, was_ready))
 		schedule_retry(service);
 	error_set(&service->failure, ERR_FAILED, "%s", service->detail);

@@ -27,6 +27,8 @@ static void look_for_keeper(struct service *service, const struct service_memory
 	service->run = memory->run;
 	free(service->fingerprint);
 	service->fingerprint = xstrdup_null(memory->fingerprint);
+	/* Its log was read, and will not be read again: much of it may be gone. */
+	service->is_told_ready = memory->ready && service->plan.health.kind == PLAN_HEALTH_LOG;
 	service->state = SERVICE_STARTING;
 	(void)service_set_detail(service, "looking for its keeper");
 	service_keeper_spec(service, &spec);

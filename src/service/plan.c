@@ -29,6 +29,7 @@ void service_plan_release(struct service_plan *plan)
 		free(dep->name);
 	array_release(&plan->deps);
 	free(plan->health.path);
+	free(plan->health.pattern);
 	strv_release(&plan->health.argv);
 	strv_release(&plan->stop_argv);
 	array_release(&plan->success_codes);
@@ -48,6 +49,7 @@ void service_plan_copy(struct service_plan *dst, const struct service_plan *src)
 	strv_copy(&copy.health.argv, &src->health.argv);
 	copy.cwd = xstrdup_null(src->cwd);
 	copy.health.path = xstrdup_null(src->health.path);
+	copy.health.pattern = xstrdup_null(src->health.pattern);
 	copy.fingerprint = xstrdup_null(src->fingerprint);
 	memset(&copy.deps, 0, sizeof(copy.deps));
 	array_foreach(dep, &src->deps)

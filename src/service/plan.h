@@ -26,19 +26,24 @@ struct plan_dep {
 };
 
 enum plan_health_kind {
-	PLAN_HEALTH_DEFAULT, /* the port accepts and the listener is ours; no port: started */
+	/* READY=1, or the port accepts and the listener is ours; without a port: started */
+	PLAN_HEALTH_DEFAULT,
 	PLAN_HEALTH_TCP,
 	PLAN_HEALTH_HTTP, /* GET path, 2xx or 3xx */
 	PLAN_HEALTH_COMMAND,
+	PLAN_HEALTH_LOG,    /* a line matches the pattern */
+	PLAN_HEALTH_NOTIFY, /* READY=1, see sd_notify(3) */
 };
 
 struct plan_health {
 	enum plan_health_kind kind;
 	char *path;       /* http */
+	char *pattern;    /* log: an extended regular expression */
 	struct strv argv; /* command; runs with the service's environment and folder */
 	int64_t interval_ms, timeout_ms;
 	int64_t start_period_ms; /* not ready after this long (0: no limit) is a failure */
 	int retries;             /* failures in a row that make a ready service unhealthy */
+	bool restart;            /* unhealthy, it is stopped and started again by the policy */
 };
 
 enum plan_restart { PLAN_RESTART_NO, PLAN_RESTART_ON_FAILURE, PLAN_RESTART_ALWAYS };

@@ -352,7 +352,7 @@ struct probe *probe_new(struct loop *loop, struct listener_cache *cache,
 	}
 	locate(probe);
 	if ((probe->result.verdict == PROBE_OK || probe->result.verdict == PROBE_OTHER_PORT) &&
-	    health->kind != PLAN_HEALTH_DEFAULT)
+	    (health->kind == PLAN_HEALTH_TCP || health->kind == PLAN_HEALTH_HTTP))
 		open_connection(probe, probe->result.is_ipv6_only);
 	else
 		finish(probe);

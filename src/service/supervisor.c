@@ -44,6 +44,8 @@ void service_unref(struct service *service)
 	error_release(&service->failure);
 	free(service->fingerprint);
 	free(service->detail);
+	free(service->told_text);
+	free(service->end_reason);
 	free(service->warning);
 	free(service);
 }
@@ -215,7 +217,10 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.fingerprint = service->fingerprint,
 		.port = service->port ? service->port : service->plan.port,
 		.is_ipv6_only = service->is_ipv6_only,
-		.detail = service->detail,
+		.is_port_stolen = service->is_port_stolen,
+		.detail = service->state == SERVICE_RUNNING && service->told_text
+	                          ? service->told_text
+	                          : service->detail,
 		.warning = service->warning,
 		.last_exit = service->last_exit,
 		.last_lines = &service->last_lines,

@@ -47,6 +47,7 @@ struct service_snapshot {
 	const char *fingerprint; /* of that run; NULL: never */
 	int port;            /* where it really answers; differs from plan->port with a warning */
 	bool is_ipv6_only;   /* it listens on ::1 only */
+	bool is_port_stolen; /* a stranger listens on its port: nobody is to be sent there */
 	const char *detail;  /* one line, why it is in this state; NULL: nothing to say */
 	const char *warning; /* something to fix, with the fix; NULL: none */
 	struct service_exit last_exit;
@@ -137,6 +138,7 @@ struct service_memory {
 	uint32_t run;
 	const char *fingerprint;
 	bool wanted;
+	bool ready; /* that run was */
 };
 
 /*

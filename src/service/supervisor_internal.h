@@ -53,6 +53,13 @@ struct service {
 	uint64_t prepare_token; /* 0: none */
 	struct strv argv, env;  /* from supervisor_prepared(); empty: the plan's */
 
+	/* What the service says of itself in this run, by sd_notify(3) or in its log. */
+	bool is_told_ready, is_told_stopping;
+	char *told_text;
+	int64_t extended_until_ms; /* it asked for time to become ready; 0: never */
+	char *end_reason;          /* why we are ending this run, which makes it a failure */
+	struct log_match *match;
+
 	struct timer *timer; /* the next try, or the end of settling or start_period */
 	struct timer *probe_timer;
 	struct probe *probe;
@@ -61,6 +68,7 @@ struct service {
 	int port, other_port;
 	int64_t other_since_ms; /* since when other_port is seen */
 	bool is_ipv6_only;
+	bool is_port_stolen; /* a stranger listens where it should */
 
 	int crashes; /* in a row */
 	bool has_next_try;
@@ -150,6 +158,8 @@ void service_check_deps(struct service *service);
 /* readiness.c */
 void readiness_begin(struct service *service);
 void readiness_end(struct service *service);
+/* READY=1 has come, or its log matched. */
+void readiness_told(struct service *service);
 
 /* operation.c */
 struct operation *operation_new(struct project *project, enum operation_kind kind,

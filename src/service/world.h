@@ -12,6 +12,7 @@
 #include "service/supervisor.h"
 
 struct keeper;
+struct log_match;
 struct probe;
 struct timer;
 
@@ -41,6 +42,8 @@ struct probe_result {
 
 typedef void probe_done_fn(const struct probe_result *result, void *data);
 typedef void timer_fn(void *data);
+/* A line of the run matched; or it will not be known, and err says why. */
+typedef void log_match_fn(const struct error *err, void *data);
 
 struct probe_request {
 	const struct service_plan *plan;
@@ -72,6 +75,11 @@ struct supervisor_world {
 	struct probe *(*probe_start)(const struct probe_request *request, probe_done_fn *fn,
 	                             void *fn_data, void *data);
 	void (*probe_free)(struct probe *probe, void *data);
+
+	/* Waits for a line of that run which matches. */
+	struct log_match *(*log_match_start)(const char *log_dir, uint32_t run, const char *pattern,
+	                                     log_match_fn *fn, void *fn_data, void *data);
+	void (*log_match_free)(struct log_match *match, void *data);
 
 	/* -1 with an error that names the holder when the port cannot be had. */
 	int (*port_check)(int port, void *data, struct error *err);

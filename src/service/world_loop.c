@@ -87,6 +87,20 @@ static void free_probe(struct probe *probe, void *data)
 	probe_free(probe);
 }
 
+static struct log_match *log_match_start(const char *log_dir, uint32_t run, const char *pattern,
+                                         log_match_fn *fn, void *fn_data, void *data)
+{
+	struct world_loop *self = data;
+
+	self->matcher.loop = self->loop;
+	return log_match_new(&self->matcher, log_dir, run, pattern, fn, fn_data);
+}
+
+static void free_log_match(struct log_match *match, void *data)
+{
+	log_match_free(match);
+}
+
 static int port_check(int port, void *data, struct error *err)
 {
 	struct port_holder holder;
@@ -124,6 +138,8 @@ struct supervisor_world world_loop_make(struct world_loop *self)
 		.keeper_free = keeper_free,
 		.probe_start = probe_start,
 		.probe_free = free_probe,
+		.log_match_start = log_match_start,
+		.log_match_free = free_log_match,
 		.port_check = port_check,
 		.last_lines = last_lines,
 	};

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "service/log_match.h"
 #include "service/probe.h"
 #include "service/world.h"
 
@@ -13,6 +14,7 @@ struct world_loop {
 	struct loop *loop;
 	const char *keeper_path; /* the locald-keeper program */
 	struct listener_cache cache;
+	struct log_matcher matcher;
 };
 
 /* `self` has loop and keeper_path set, and must outlive what is returned. */

@@ -42,10 +42,10 @@ static void note_port(const char *owner, int port, void *data)
 	strbuf_addf(data, "%s=%d\n", owner, port);
 }
 
-static void note_run(const char *service, uint32_t run, const char *fingerprint, bool wanted,
-                     void *data)
+static void note_run(const struct state_run *run, void *data)
 {
-	strbuf_addf(data, "%s %u %s %d\n", service, run, fingerprint ? fingerprint : "-", wanted);
+	strbuf_addf(data, "%s %u %s %d %d\n", run->service, run->run,
+	            run->fingerprint ? run->fingerprint : "-", run->wanted, run->ready);
 }
 
 static struct state_db *open_db(const char *dir)
@@ -76,8 +76,10 @@ static void everything_is_there_after_a_restart(void **state)
 		0);
 	assert_int_equal(state_db_put_port(db, "a-1/web", 20001, &err), 0);
 	assert_int_equal(state_db_put_port(db, "a-10/web", 20002, &err), 0);
-	assert_int_equal(state_db_put_run(db, "a-1", "web", 1, NULL, false, &err), 0);
-	assert_int_equal(state_db_put_run(db, "a-1", "web", 2, "f", true, &err), 0);
+	assert_int_equal(state_db_put_run(db, "a-1", &(struct state_run){"web", 1}, &err), 0);
+	assert_int_equal(
+		state_db_put_run(db, "a-1", &(struct state_run){"web", 2, "f", true, true}, &err),
+		0);
 	assert_int_equal(state_db_is_approved(db, "/a", "sha256:1", &approved, &err), 0);
 	assert_false(approved);
 	assert_int_equal(state_db_approve(db, "/a", "sha256:1", 1, &err), 0);
@@ -88,7 +90,7 @@ static void everything_is_there_after_a_restart(void **state)
 	assert_int_equal(state_db_each_port(db, note_port, &out, &err), 0);
 	assert_int_equal(state_db_each_run(db, "a-1", note_run, &out, &err), 0);
 	assert_string_equal(out.buf, "a-1|/a|a|b.localhost\na-1/web=20001\na-10/web=20002\n"
-	                             "web 2 f 1\n");
+	                             "web 2 f 1 1\n");
 	assert_int_equal(state_db_is_approved(db, "/a", "sha256:1", &approved, &err), 0);
 	assert_true(approved);
 	state_db_close(db);
@@ -102,7 +104,7 @@ static void a_dropped_project_takes_only_its_own(void **state)
 
 	assert_int_equal(state_db_put_port(db, "a-1/web", 20001, &err), 0);
 	assert_int_equal(state_db_put_port(db, "a-10/web", 20002, &err), 0);
-	assert_int_equal(state_db_put_run(db, "a-1", "web", 1, NULL, false, &err), 0);
+	assert_int_equal(state_db_put_run(db, "a-1", &(struct state_run){"web", 1}, &err), 0);
 	assert_int_equal(state_db_drop_project(db, "a-1", &err), 0);
 	assert_int_equal(state_db_each_port(db, note_port, &out, &err), 0);
 	assert_int_equal(state_db_each_run(db, "a-1", note_run, &out, &err), 0);
@@ -137,6 +139,29 @@ static void another_version_is_refused(void **state)
 	assert_non_null(strstr(err.text, "another version"));
 }
 
+static void the_first_version_is_taken_over(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+	cleanup_free char *path = path_join(*state, "state.db");
+	struct state_db *db;
+	sqlite3 *raw;
+
+	state_db_close(open_db(*state));
+	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(raw,
+	                              "ALTER TABLE run DROP COLUMN ready;"
+	                              "INSERT INTO run VALUES ('a-1', 'web', 4, 'f', 1);"
+	                              "PRAGMA user_version = 1",
+	                              NULL, NULL, NULL),
+	                 SQLITE_OK);
+	sqlite3_close(raw);
+	db = open_db(*state);
+	assert_int_equal(state_db_each_run(db, "a-1", note_run, &out, &err), 0);
+	assert_string_equal(out.buf, "web 4 f 1 0\n");
+	state_db_close(db);
+}
+
 static void a_broken_file_is_an_error(void **state)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -157,6 +182,8 @@ int main(void)
 	                                        remove_dir),
 		cmocka_unit_test_setup_teardown(the_file_is_private, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(another_version_is_refused, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(the_first_version_is_taken_over, make_dir,
+	                                        remove_dir),
 		cmocka_unit_test_setup_teardown(a_broken_file_is_an_error, make_dir, remove_dir),
 	};
 

@@ -15,6 +15,13 @@ struct probe {
 	struct timer *timer;
 };
 
+struct log_match {
+	struct fake_world *fake;
+	log_match_fn *fn;
+	void *data;
+	struct timer *timer;
+};
+
 static int64_t mono_ms(void *data)
 {
 	return ((struct fake_world *)data)->now_ms;
@@ -91,6 +98,15 @@ static void tell_running(void *data)
 	keeper->events->on_status(&status, 7, keeper->data);
 }
 
+void fake_notify(struct fake_world *fake, const char *name, struct keeper_status status)
+{
+	struct keeper *keeper = fake_keeper(fake, name);
+
+	status.pid = 1000 + (int)keeper->run;
+	status.run = keeper->run;
+	keeper->events->on_status(&status, 7, keeper->data);
+}
+
 static void tell_gone(void *data)
 {
 	struct keeper *keeper = data;
@@ -161,8 +177,10 @@ static struct keeper *keeper_adopt(const struct keeper_spec *spec,
 
 static void keeper_command(struct keeper *keeper, enum keeper_op op, void *data)
 {
-	struct behaviour *behaviour = fake_behaviour(data, keeper->name);
+	struct fake_world *fake = data;
+	const struct behaviour *behaviour = fake_behaviour(fake, keeper->name);
 
+	fake->last_command = op;
 	drop_timer(keeper, 1);
 	keeper->timers[1] = timer_add(behaviour->stop_takes_ms, tell_gone, keeper, data);
 }
@@ -224,6 +242,32 @@ static struct probe *probe_start(const struct probe_request *request, probe_done
 	return probe;
 }
 
+static void tell_match(void *data)
+{
+	struct log_match *match = data;
+
+	match->fn(NULL, match->data);
+}
+
+static struct log_match *log_match_start(const char *log_dir, uint32_t run, const char *pattern,
+                                         log_match_fn *fn, void *fn_data, void *data)
+{
+	struct log_match *match = xcalloc(1, sizeof(*match));
+	struct behaviour *behaviour = fake_behaviour(data, strrchr(log_dir, '/') + 1);
+
+	*match = (struct log_match){.fake = data, .fn = fn, .data = fn_data};
+	if (behaviour->line_after_ms >= 0)
+		match->timer = timer_add(behaviour->line_after_ms, tell_match, match, data);
+	return match;
+}
+
+static void log_match_free(struct log_match *match, void *data)
+{
+	if (match->timer)
+		timer_free(match->timer, data);
+	free(match);
+}
+
 static int port_check(int port, void *data, struct error *err)
 {
 	if (port == ((struct fake_world *)data)->taken_port)
@@ -251,6 +295,8 @@ void fake_init(struct fake_world *fake)
 		.keeper_free = keeper_free,
 		.probe_start = probe_start,
 		.probe_free = probe_free,
+		.log_match_start = log_match_start,
+		.log_match_free = log_match_free,
 		.port_check = port_check,
 		.last_lines = last_lines,
 	};

@@ -17,9 +17,10 @@ struct behaviour {
 	int64_t stop_takes_ms;
 	int listens_on; /* another port than $PORT; 0: the right one */
 	bool is_held_by_stranger;
-	const char *refusal;  /* the keeper cannot be started */
-	bool is_alive;        /* for adoption: its keeper is there */
-	bool is_exit_unknown; /* the keeper ends without an exit record */
+	int64_t line_after_ms; /* its log matches then; -1: never */
+	const char *refusal;   /* the keeper cannot be started */
+	bool is_alive;         /* for adoption: its keeper is there */
+	bool is_exit_unknown;  /* the keeper ends without an exit record */
 };
 
 struct keeper {
@@ -40,6 +41,7 @@ struct fake_world {
 	struct behaviour behaviours[16];
 	int taken_port; /* port_check() refuses it */
 	int starts;     /* keepers started */
+	enum keeper_op last_command;
 	uint64_t next_timer;
 };
 
@@ -49,3 +51,5 @@ struct behaviour *fake_behaviour(struct fake_world *fake, const char *name);
 /* Lets time pass. */
 void fake_run(struct fake_world *fake, int64_t ms);
 struct keeper *fake_keeper(struct fake_world *fake, const char *name);
+/* The keeper tells this status of a service that runs; pid and run are filled in. */
+void fake_notify(struct fake_world *fake, const char *name, struct keeper_status status);

@@ -213,21 +213,6 @@ static void test_a_keeper_that_cannot_start_fails_the_service(void **state)
 	assert_int_equal(f->fake.keepers.len, 0);
 }
 
-static void test_liveness_marks_unhealthy_and_back(void **state)
-{
-	struct fixture *f = *state;
-
-	add(f, "web", NULL)->health.kind = PLAN_HEALTH_HTTP;
-	apply(f);
-	fake_run(&f->fake, 1000);
-	fake_behaviour(&f->fake, "web")->ready_after_ms = -1;
-	fake_run(&f->fake, 4000);
-	assert_state(f, "web", SERVICE_UNHEALTHY, false);
-	fake_behaviour(&f->fake, "web")->ready_after_ms = 0;
-	fake_run(&f->fake, 1500);
-	assert_state(f, "web", SERVICE_RUNNING, true);
-}
-
 static void test_failed_prepare_keeps_its_reason(void **state)
 {
 	struct fixture *f = *state;
@@ -365,7 +350,6 @@ int main(void)
 		TEST(test_a_stranger_is_not_readiness),
 		TEST(test_taken_port_is_refused_before_a_start),
 		TEST(test_a_keeper_that_cannot_start_fails_the_service),
-		TEST(test_liveness_marks_unhealthy_and_back),
 		TEST(test_failed_prepare_keeps_its_reason),
 		TEST(test_adopt_finds_a_living_keeper),
 		TEST(test_adopt_goes_on_with_a_crash_and_a_stop),
