@@ -13,7 +13,8 @@ build='build-essential meson ninja-build:ninja pkg-config:pkg-config
 	libsqlite3-dev libseccomp-dev libcap-dev libcmocka-dev'
 test='python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmdebstrap
 	nodejs:node npm:npm python3-venv python3-flask python3-websockets busybox-static
-	podman:podman skopeo:skopeo'
+	podman:podman skopeo:skopeo postgresql-15:/usr/lib/postgresql/15/bin/postgres
+	redis-server:redis-server'
 demo='uidmap mmdebstrap python3 nodejs:node npm:npm'
 bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk
 	s6:s6-svscan strace:strace'
@@ -72,16 +73,17 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # as_root and missing are lists
 if ! { ${as_root:-env} DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-	${as_root:-env} DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+	${as_root:-env} DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -q -y \
 		--no-install-recommends $missing; } </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	echo "setup: apt-get failed (its output is above)" >&2
 	exit 1
 fi
 
-# We start these ourselves, on free ports: Debian's own instances would only hold 80 and 5000.
+# We start these ourselves, on free ports: Debian's own instances would only hold 80, 5000, 5432
+# and 6379.  Without systemd they do not start in runlevel 1.
 if [ -d /run/systemd/system ]; then
-	for service in nginx docker-registry; do
+	for service in nginx docker-registry postgresql redis-server; do
 		case " $missing" in
 		*" $service"*) $as_root systemctl disable --now --quiet "$service" || true ;;
 		esac

@@ -191,6 +191,16 @@ char *paths_image_store(const struct paths *paths)
 	return path_join(paths->data, "images");
 }
 
+char *paths_service_data(const struct paths *paths, const char *project, const char *service)
+{
+	return xasprintf("%s/services/%s/%s", paths->data, project, service);
+}
+
+char *paths_service_run(const struct paths *paths, const char *project, const char *service)
+{
+	return xasprintf("%s/services/%s/%s", paths->run, project, service);
+}
+
 char *paths_build_cache(const struct paths *paths, const char *project, const char *service)
 {
 	return xasprintf("%s/builds/%s/%s", paths->cache, project, service);

@@ -46,6 +46,11 @@ char *paths_log_dir(const struct paths *paths, const char *project, const char *
 char *paths_container_dir(const struct paths *paths, const char *project,
                           const char *service) must_check;
 char *paths_image_store(const struct paths *paths) must_check;
+/* What a database keeps, and where its sockets are. */
+char *paths_service_data(const struct paths *paths, const char *project,
+                         const char *service) must_check;
+char *paths_service_run(const struct paths *paths, const char *project,
+                        const char *service) must_check;
 char *paths_build_cache(const struct paths *paths, const char *project,
                         const char *service) must_check;
 

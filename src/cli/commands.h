@@ -21,6 +21,7 @@ extern const struct command cmd_overview;
 extern const struct command cmd_restart;
 extern const struct command cmd_run;
 extern const struct command cmd_server;
+extern const struct command cmd_service;
 extern const struct command cmd_status;
 extern const struct command cmd_stop;
 extern const struct command cmd_surface;

@@ -66,6 +66,9 @@ static const struct page {
 	{"C042", "A line of a Procfile is `name: command`."},
 	{"C043", "package.json is not JSON, or its scripts are not strings."},
 	{"C044", "A file in `env_file` does not exist. Only the default, .env, may be missing."},
+	{"C045", "A service of type \"postgres\" or \"redis\" runs the programs that are installed "
+                 "on this\n"
+                 "machine. The message says what is missing and the help how to get it."},
 	{"W001",
          "A file that could have set something was left out; the message says why, for example\n"
          "because it belongs to another user."},

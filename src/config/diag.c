@@ -34,6 +34,7 @@ static const struct id_title {
 	{"C042", "syntax error in a Procfile"},
 	{"C043", "syntax error in package.json"},
 	{"C044", "missing env file"},
+	{"C045", "a database that cannot run here"},
 	{"W001", "a file was ignored"},
 	{"W002", "a key without effect"},
 };

@@ -166,6 +166,11 @@ static int look_up_service(struct maker *maker, const struct reference *ref,
 	if (ref->kind == REFERENCE_SERVICE_PORT) {
 		port = source->port ? source->port(ref->service, source->data) : 0;
 		ret->text = port > 0 ? xasprintf("%d", port) : NULL;
+	} else if (ref->kind == REFERENCE_SERVICE_USER || ref->kind == REFERENCE_SERVICE_PASSWORD) {
+		const char *name = ref->kind == REFERENCE_SERVICE_USER ? "user" : "password";
+
+		ret->text =
+			source->detail ? source->detail(ref->service, name, source->data) : NULL;
 	} else if (ref->kind == REFERENCE_SERVICE_URL) {
 		ret->text = source->url ? source->url(ref->service, source->data) : NULL;
 	} else {
@@ -195,6 +200,8 @@ static int look_up(const struct reference *ref, struct reference_value *ret, voi
 	case REFERENCE_SERVICE_URL:
 	case REFERENCE_SERVICE_HOST:
 	case REFERENCE_SERVICE_PORT:
+	case REFERENCE_SERVICE_USER:
+	case REFERENCE_SERVICE_PASSWORD:
 	case REFERENCE_SERVICE_ENV:
 		break;
 	}

@@ -20,6 +20,8 @@ struct environment_source {
 	char *(*url)(const char *service, void *data);
 	char *(*host)(const char *service, void *data);
 	int (*port)(const char *service, void *data); /* 0: none */
+	/* "user" or "password" of a database */
+	char *(*detail)(const char *service, const char *name, void *data);
 	void *data;
 };
 

@@ -84,9 +84,9 @@ static bool parse_service_reference(const char *rest, struct reference *ref)
 		const char *field;
 		enum reference_kind kind;
 	} fields[] = {
-		{"url", REFERENCE_SERVICE_URL},
-		{"host", REFERENCE_SERVICE_HOST},
-		{"port", REFERENCE_SERVICE_PORT},
+		{"url", REFERENCE_SERVICE_URL},           {"host", REFERENCE_SERVICE_HOST},
+		{"port", REFERENCE_SERVICE_PORT},         {"user", REFERENCE_SERVICE_USER},
+		{"password", REFERENCE_SERVICE_PASSWORD},
 	};
 	const char *dot = strchr(rest, '.');
 
@@ -243,6 +243,9 @@ static int fail_unknown(struct pass *pass, const struct reference *ref, size_t a
 	case REFERENCE_SERVICE_URL:
 	case REFERENCE_SERVICE_PORT:
 		return fail(pass, at, len, "%s: the service has no port", ref->text);
+	case REFERENCE_SERVICE_USER:
+	case REFERENCE_SERVICE_PASSWORD:
+		return fail(pass, at, len, "%s: the service is no database", ref->text);
 	case REFERENCE_SERVICE_HOST:
 	case REFERENCE_PROJECT_NAME:
 	case REFERENCE_PROJECT_DOMAIN:

@@ -114,7 +114,8 @@ bool config_command_is_set(const struct config_command *command)
 
 const char *service_type_name(enum service_type type)
 {
-	static const char *const names[] = {"exec", "worker", "container", "site"};
+	static const char *const names[] = {"exec", "worker",   "container",
+	                                    "site", "postgres", "redis"};
 
 	return names[type];
 }

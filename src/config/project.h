@@ -44,7 +44,14 @@ struct config_places {
 	ARRAY(struct config_place) list;
 };
 
-enum service_type { SERVICE_EXEC, SERVICE_WORKER, SERVICE_CONTAINER, SERVICE_SITE };
+enum service_type {
+	SERVICE_EXEC,
+	SERVICE_WORKER,
+	SERVICE_CONTAINER,
+	SERVICE_SITE,
+	SERVICE_POSTGRES,
+	SERVICE_REDIS
+};
 enum service_mode { MODE_HOST, MODE_CONTAINER };
 enum restart_policy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum health_type {
@@ -134,6 +141,8 @@ struct service_config {
 	/* of a site */
 	char *path;          /* its folder, absolute */
 	char *build_command; /* `build` as a text; becomes the service NAME-build */
+
+	char *version; /* of a database; NULL: the one that is installed */
 
 	/* container mode */
 	struct build_config build;

@@ -90,6 +90,9 @@ static void check_managed(const struct checker *c)
 		diag_help(report(c, "build", "C024",
 		                 "services.%s: build as a text needs type \"site\"", service->name),
 		          "for an image write `build = {}`");
+	if (service->version && service->type != SERVICE_POSTGRES)
+		report(c, "version", "C024", "services.%s: version needs type \"postgres\"",
+		       service->name);
 	if (!service_type_is_managed(service->type))
 		return;
 	if (service->build.is_set)

@@ -1,11 +1,13 @@
 #include "daemon/compose.h"
 
+#include "api/paths.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/strbuf.h"
 #include "config/environment.h"
+#include "daemon/managed.h"
 #include "daemon/project.h"
 #include "service/port_pool.h"
 
@@ -87,6 +89,16 @@ static void name_hosts(struct composer *composer, const struct service_config *s
 		strv_add(&extra->hosts, config->domain);
 }
 
+static char *detail_of(const char *service, const char *name, void *data)
+{
+	struct composer *composer = data;
+	int i = project_index(composer->project, service);
+
+	return i < 0 ? NULL
+	             : managed_detail(composer->request->config->services.items[i]->type, name,
+	                              composer->project->plans.items[i].port);
+}
+
 static char *url_of(const char *service, void *data)
 {
 	struct composer *composer = data;
@@ -94,6 +106,8 @@ static char *url_of(const char *service, void *data)
 
 	if (i < 0 || !composer->project->plans.items[i].has_port)
 		return NULL;
+	if (managed_is_kind(composer->request->config->services.items[i]->type))
+		return detail_of(service, "url", data);
 	/* Programs call each other directly: no name has to resolve, no proxy has to run. */
 	return xasprintf("http://127.0.0.1:%d", composer->project->plans.items[i].port);
 }
@@ -158,6 +172,19 @@ static void set_site(const struct compose_request *request, const struct service
 	strv_add(argv, request->self);
 	strv_add(argv, "site");
 	strv_add(argv, service->path);
+}
+
+static int set_managed(const struct compose_request *request, const struct service_config *service,
+                       struct service_plan *plan, json_t **ret_data, struct diagnostics *diags,
+                       struct error *err)
+{
+	cleanup_free char *data =
+		paths_service_data(request->paths, request->project_id, service->name);
+	cleanup_free char *run =
+		paths_service_run(request->paths, request->project_id, service->name);
+	const struct managed_request managed = {service, data, run, request->shell_env, plan->port};
+
+	return managed_plan(&managed, plan, ret_data, diags, err);
 }
 
 static void set_deps(const struct service_config *service, struct service_plan *plan)
@@ -332,6 +359,7 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 		.url = url_of,
 		.host = host_of,
 		.port = service_port_of,
+		.detail = detail_of,
 		.data = composer,
 	};
 	struct service_plan *plan = &composer->project->plans.items[i];
@@ -349,6 +377,10 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 		return diag_to_error(diags, err);
 	if (service->type == SERVICE_SITE)
 		set_site(request, service, &plan->argv);
+	else if (managed_is_kind(service->type) &&
+	         set_managed(request, service, plan, &composer->project->extras.items[i].data,
+	                     diags, err) < 0)
+		return -1;
 	else
 		set_command(&service->command, &plan->argv);
 	return environment_make(request->config, service, &source, true, &plan->env, diags, err);
@@ -376,7 +408,8 @@ static int start_plan(struct composer *composer, const struct service_config *se
 		return -1;
 	plan->has_port = plan->port > 0;
 	extra->has_fixed_port = service->port > 0;
-	if (plan->has_port)
+	/* A database speaks no HTTP: the proxy has nothing to do with it. */
+	if (plan->has_port && !managed_is_kind(service->type))
 		name_hosts(composer, service, extra);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "config/project.h"
 
 struct error;
+struct paths;
 struct port_pool;
 struct project;
 
@@ -23,6 +24,7 @@ struct compose_request {
 	const json_t *images; /* service -> digest of its image, for those in container mode */
 	const char *project_id;
 	const char *self; /* this program: it serves sites */
+	const struct paths *paths;
 	struct port_pool *ports;
 	int proxy_port; /* 0: no proxy, no URLs */
 	/* A service whose own port is in use, and the port that it gets instead; or NULL. */

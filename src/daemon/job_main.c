@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "cnb/job_build.h"
+#include "daemon/managed.h"
 #include "oci/job_image.h"
 
 #include <sys/stat.h>
@@ -21,6 +22,9 @@ static const struct job *find_job(const char *name)
 	for (size_t i = 0; i < CNB_JOB_COUNT; i++)
 		if (str_eq(cnb_jobs[i].name, name))
 			return &cnb_jobs[i];
+	for (size_t i = 0; i < MANAGED_JOB_COUNT; i++)
+		if (str_eq(managed_jobs[i].name, name))
+			return &managed_jobs[i];
 	return NULL;
 }
 

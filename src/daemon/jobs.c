@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
+#include "daemon/managed.h"
 #include "daemon/project_op.h"
 #include "daemon/reply.h"
 #include "net/http_server.h"
@@ -75,17 +76,15 @@ static bool is_known(const char *kind)
 	return false;
 }
 
-static void start(struct daemon *daemon, struct http_exchange *x, const char *kind,
-                  const json_t *given)
+void jobs_start(struct daemon *daemon, struct http_exchange *x, const char *kind,
+                const json_t *params)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	cleanup_json json_t *params = params_of(daemon, given, &err);
 	struct api_job *job = xcalloc(1, sizeof(*job));
 
 	job->x = x;
-	if (params)
-		job->child = job_child_start(daemon->loop, daemon->self, kind, params,
-		                             &job_callbacks, job, &err);
+	job->child = job_child_start(daemon->loop, daemon->self, kind, params, &job_callbacks, job,
+	                             &err);
 	if (!job->child) {
 		free(job);
 		reply_error(x, &err, NULL);
@@ -103,8 +102,15 @@ void jobs_begin(struct daemon *daemon, struct http_exchange *x, const json_t *re
 
 	if (str_eq(kind, "build")) {
 		project_op_build(daemon, x, params);
+	} else if (str_eq(kind, "service-reset")) {
+		managed_reset(daemon, x, params);
 	} else if (is_known(kind)) {
-		start(daemon, x, kind, params);
+		cleanup_json json_t *all = params_of(daemon, params, &err);
+
+		if (all)
+			jobs_start(daemon, x, kind, all);
+		else
+			reply_error(x, &err, NULL);
 	} else {
 		error_set(&err, ERR_USAGE, "no such kind of job: \"%s\"", kind);
 		reply_error(x, &err, NULL);

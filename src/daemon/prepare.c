@@ -11,7 +11,7 @@ struct preparation {
 	struct daemon *daemon;
 	uint64_t token;
 	char *container; /* its id for the runtime */
-	char *dir;
+	char *dir;       /* of the container; NULL: a database's data is prepared */
 	struct job_child *job;
 };
 
@@ -79,7 +79,9 @@ static void on_result(json_t *result, void *data)
 	const char *bundle = json_get_str(result, "bundle", NULL);
 
 	preparation->job = NULL;
-	if (!json_get_bool(result, "ok", false) || !bundle)
+	if (json_get_bool(result, "ok", false) && !preparation->dir)
+		supervisor_prepared(daemon->supervisor, preparation->token, NULL, NULL, NULL);
+	else if (!json_get_bool(result, "ok", false) || !bundle)
 		api_error_from_json(json_object_get(result, "error"), &err);
 	else
 		tell_prepared(preparation, bundle, &err);
@@ -100,6 +102,14 @@ static int begin(struct preparation *preparation, const char *project, const cha
 	cleanup_free char *parent = NULL;
 	cleanup_json json_t *params = NULL;
 
+	if (i >= 0 && known->extras.items[i].data) {
+		/* Its plan says already what to run. */
+		free(take_ptr(preparation->dir));
+		preparation->job = job_child_start(daemon->loop, daemon->self, "service-data",
+		                                   known->extras.items[i].data, &job_callbacks,
+		                                   preparation, err);
+		return preparation->job ? 0 : -1;
+	}
 	if (i < 0 || !known->extras.items[i].bundle)
 		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
 	parent = path_dir(preparation->dir);

@@ -1,6 +1,7 @@
 /*
  * prepare - makes a container's bundle before each start, by the `bundle` job,
- * and tells the supervisor what to run: locald-shim with that bundle.
+ * and tells the supervisor what to run: locald-shim with that bundle.  Before a
+ * database starts, its data is made where there is none (daemon/managed.h).
  *
  * The image is there already: `up` builds or pulls it before it applies.
  */

@@ -24,6 +24,7 @@ void project_release_plans(struct project *project)
 	array_foreach(extra, &project->extras) {
 		strv_release(&extra->hosts);
 		json_decref(extra->bundle);
+		json_decref(extra->data);
 	}
 	array_release(&project->extras);
 }
@@ -210,6 +211,8 @@ json_t *project_to_json(const struct project *project)
 		json_set_bool(item, "has_fixed_port", extra->has_fixed_port);
 		if (extra->bundle)
 			json_object_set(item, "bundle", extra->bundle);
+		if (extra->data)
+			json_object_set(item, "data", extra->data);
 		json_array_append_new(services, item);
 	}
 	json_object_set_new(object, "services", services);
@@ -227,6 +230,7 @@ static int services_from_json(const json_t *services, struct project *project, s
 
 		extra->has_fixed_port = json_get_bool(item, "has_fixed_port", false);
 		extra->bundle = json_incref(json_object_get(item, "bundle"));
+		extra->data = json_incref(json_object_get(item, "data"));
 		if (plan_from_json(item, plan, err) < 0 ||
 		    json_to_strv(json_object_get(item, "hosts"), "hosts", &extra->hosts, err) < 0)
 			return -1;

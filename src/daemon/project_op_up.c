@@ -87,6 +87,7 @@ struct compose_request project_op_compose_request(struct project_op *op)
 		.images = op->images,
 		.project_id = op->project_id,
 		.self = op->daemon->self,
+		.paths = &op->daemon->paths,
 		.ports = &op->daemon->ports,
 		.proxy_port = op->daemon->proxy ? proxy_worker_port(op->daemon->proxy) : 0,
 		.is_live = is_live,
