@@ -228,15 +228,10 @@ static int choose_services(struct log_view *view, const struct project *project,
 
 	known_services(view, project, &known);
 	read_services(target, &view->services);
-	for (size_t i = 0; i < view->services.len; i++) {
-		const char *name = view->services.items[i], *nearest;
-
-		if (strv_has(&known, name))
-			continue;
-		nearest = str_nearest(name, (const char *const *)known.items, known.len);
-		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", name, project->name);
-		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
-	}
+	if (project->plans.len > 0
+	            ? project_resolve(project, &view->services, err) < 0
+	            : service_names_check(&view->services, &known, project->name, err) < 0)
+		return -1;
 	if (view->services.len == 0)
 		strv_copy(&view->services, &known);
 	return 0;

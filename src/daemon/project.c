@@ -42,26 +42,68 @@ void project_destroy(struct project *project)
 	free(project);
 }
 
+const char *plan_service(const struct service_plan *plan)
+{
+	return plan->group ? plan->group : plan->name;
+}
+
 int project_index(const struct project *project, const char *service)
 {
 	array_foreach(plan, &project->plans)
 		if (str_eq(plan->name, service))
 			return (int)array_index(&project->plans, plan);
+	array_foreach(plan, &project->plans)
+		if (str_eq_null(plan->group, service))
+			return (int)array_index(&project->plans, plan);
 	return -1;
+}
+
+int service_names_check(const struct strv *names, const struct strv *known, const char *project,
+                        struct error *err)
+{
+	for (size_t i = 0; i < names->len; i++) {
+		const char *nearest;
+
+		if (strv_has(known, names->items[i]))
+			continue;
+		nearest =
+			str_nearest(names->items[i], (const char *const *)known->items, known->len);
+		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", names->items[i], project);
+		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+	}
+	return 0;
+}
+
+static void add_known(const struct project *project, struct strv *out)
+{
+	array_foreach(plan, &project->plans) {
+		strv_add(out, plan->name);
+		if (plan->group && !strv_has(out, plan->group))
+			strv_add(out, plan->group);
+	}
 }
 
 int project_check_service(const struct project *project, const char *service, struct error *err)
 {
-	cleanup_free const char **known = xcalloc(project->plans.len + 1, sizeof(*known));
-	const char *nearest;
+	cleanup(strv_release) struct strv known = STRV_INIT, names = STRV_INIT;
 
-	if (project_index(project, service) >= 0)
-		return 0;
+	add_known(project, &known);
+	strv_add(&names, service);
+	return service_names_check(&names, &known, project->name, err);
+}
+
+int project_resolve(const struct project *project, struct strv *names, struct error *err)
+{
+	cleanup(strv_release) struct strv known = STRV_INIT, asked = *names;
+
+	*names = (struct strv)STRV_INIT;
+	add_known(project, &known);
+	if (service_names_check(&asked, &known, project->name, err) < 0)
+		return -1;
 	array_foreach(plan, &project->plans)
-		known[array_index(&project->plans, plan)] = plan->name;
-	nearest = str_nearest(service, known, project->plans.len);
-	error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", service, project->name);
-	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
+		if (strv_has(&asked, plan->name) || strv_has(&asked, plan_service(plan)))
+			strv_add(names, plan->name);
+	return 0;
 }
 
 char *service_url(const struct service_extra *extra, int proxy_port)
@@ -108,6 +150,7 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_t *object = json_object(), *codes = json_array();
 
 	json_set_str(object, "name", plan->name);
+	json_set_str(object, "group", plan->group);
 	json_set_int(object, "mode", plan->mode);
 	json_object_set_new(object, "argv", json_from_strv(&plan->argv));
 	json_object_set_new(object, "env", json_from_strv(&plan->env));
@@ -169,6 +212,7 @@ static int plan_from_json(const json_t *object, struct service_plan *plan, struc
 	if (json_need_str(object, "name", &name, err) < 0)
 		return -1;
 	plan->name = xstrdup(name);
+	plan->group = dup_str(object, "group");
 	plan->mode = (enum plan_mode)json_get_int(object, "mode", 0);
 	plan->cwd = dup_str(object, "cwd");
 	plan->has_port = json_get_bool(object, "has_port", false);

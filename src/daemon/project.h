@@ -36,11 +36,17 @@ void project_destroy(struct project *project); /* NULL is fine */
 /* "http://web.shop.localhost:8080"; NULL without a host name or a proxy (port 0). */
 char *service_url(const struct service_extra *extra, int proxy_port);
 
-/* Index of a service, -1 when there is none. */
+/* Index of a service, or of its first replica; -1 when there is none. */
 int project_index(const struct project *project, const char *service);
 
-/* -1 with the nearest name when there is no such service. */
+/* -1 with an error (ERR_NOT_FOUND, with the nearest name) when a name is not known. */
+int service_names_check(const struct strv *names, const struct strv *known, const char *project,
+                        struct error *err);
+/* The same for a project's plans; the name of a service with replicas becomes theirs. */
+int project_resolve(const struct project *project, struct strv *names, struct error *err);
 int project_check_service(const struct project *project, const char *service, struct error *err);
+/* The service of the configuration that a plan is for: `web` of `web-2`. */
+const char *plan_service(const struct service_plan *plan);
 
 /* All of it, and back.  A file that another version wrote is an error. */
 json_t *project_to_json(const struct project *project);

@@ -64,6 +64,7 @@ void project_op_free(struct project_op *op)
 	project_free(op->config);
 	diagnostics_release(&op->diags);
 	strv_release(&op->services);
+	strv_release(&op->forced);
 	strv_release(&op->shell_env);
 	strv_release(&op->host);
 	strv_release(&op->container);
@@ -255,14 +256,6 @@ void project_ops_release(struct daemon *daemon)
 
 /* --- stop and restart --- */
 
-static int check_names(const struct project *project, const struct strv *names, struct error *err)
-{
-	for (size_t i = 0; i < names->len; i++)
-		if (project_check_service(project, names->items[i], err) < 0)
-			return -1;
-	return 0;
-}
-
 static const struct project *project_of(struct daemon *daemon, const json_t *request,
                                         struct error *err)
 {
@@ -312,7 +305,7 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 	op = project_op_new(daemon, x, project->id);
 	if (json_to_strv(json_object_get(request, "services"), "services", &op->services, &err) <
 	            0 ||
-	    check_names(project, &op->services, &err) < 0) {
+	    project_resolve(project, &op->services, &err) < 0) {
 		reply_error(x, &err, NULL);
 		project_op_free(op);
 		return;

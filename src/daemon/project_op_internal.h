@@ -30,7 +30,8 @@ struct project_op {
 	struct project_config *config;
 	struct diagnostics diags;
 	struct strv shell_env, host, container;
-	bool no_deps, build_only, force_restart;
+	bool no_deps, build_only, force_restart, with_dependents;
+	struct strv forced;        /* services to restart though unchanged; empty: all of them */
 	struct strv images_wanted; /* services whose image is still to be made */
 	json_t *images;            /* service -> digest */
 	ARRAY(struct image_task *) tasks;

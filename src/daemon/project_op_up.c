@@ -40,17 +40,11 @@ static int read_lists(struct project_op *op, const json_t *request, struct error
 static int check_names(const struct project_config *config, const struct strv *names,
                        struct error *err)
 {
-	for (size_t i = 0; i < names->len; i++) {
-		const char *nearest;
+	cleanup(strv_release) struct strv known = STRV_INIT;
 
-		if (project_service(config, names->items[i]))
-			continue;
-		nearest = project_nearest_service(config, names->items[i]);
-		error_set(err, ERR_NOT_FOUND, "no service `%s` in %s", names->items[i],
-		          config->name);
-		return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
-	}
-	return 0;
+	array_foreach(service, &config->services)
+		strv_add(&known, (*service)->name);
+	return service_names_check(names, &known, config->name, err);
 }
 
 /* Typing `up` is consent: what was run is remembered by its content. */
@@ -108,6 +102,56 @@ static void add_with_dependencies(const struct project_op *op, const char *name,
 		return;
 	array_foreach(dep, &service->depends_on.list)
 		add_with_dependencies(op, dep->service, out);
+}
+
+static bool is_service_live(const struct project_op *op, const char *service)
+{
+	const struct project *project = daemon_find_project(op->daemon, op->project_id);
+
+	if (!project)
+		return false;
+	array_foreach(plan, &project->plans) {
+		struct service_snapshot now;
+
+		if (str_eq(plan_service(plan), service) &&
+		    supervisor_find(op->daemon->supervisor, op->project_id, plan->name, &now) &&
+		    service_state_is_live(now.state))
+			return true;
+	}
+	return false;
+}
+
+/* What runs and depends on one of the names, however many steps away. */
+static void add_dependents(const struct project_op *op, struct strv *names)
+{
+	bool did = true;
+
+	while (did) {
+		did = false;
+		array_foreach(service, &op->config->services) {
+			const char *name = (*service)->name;
+
+			if (strv_has(names, name) || !is_service_live(op, name))
+				continue;
+			array_foreach(dep, &(*service)->depends_on.list) {
+				if (!strv_has(names, dep->service))
+					continue;
+				strv_add(names, name);
+				did = true;
+				break;
+			}
+		}
+	}
+}
+
+/* A restart is of what was named, and with_dependents of what depends on that. */
+static void choose_forced(struct project_op *op)
+{
+	if (!op->force_restart)
+		return;
+	if (op->with_dependents)
+		add_dependents(op, &op->services);
+	strv_copy(&op->forced, &op->services);
 }
 
 /* A plain `up` is for the services with autostart; naming one is stronger. */
@@ -250,6 +294,7 @@ static void apply(struct project_op *op)
 		.subset = &op->services,
 		.no_deps = op->no_deps,
 		.force_restart = op->force_restart,
+		.forced = &op->forced,
 	};
 	struct project *project;
 
@@ -258,7 +303,9 @@ static void apply(struct project_op *op)
 		run_begin(op);
 		return;
 	}
-	if (put_plans(op, &project, &err) == 0)
+	if (put_plans(op, &project, &err) == 0 &&
+	    project_resolve(project, &op->services, &err) == 0 &&
+	    project_resolve(project, &op->forced, &err) == 0)
 		op->supervised = supervisor_apply(op->daemon->supervisor, project->id,
 		                                  project->plans.items, project->plans.len,
 		                                  &options, project_op_on_done, op, &err);
@@ -305,6 +352,7 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 	free(op->project_id);
 	op->project_id =
 		known ? xstrdup(known->id) : paths_project_id(op->config->name, op->config->root);
+	choose_forced(op);
 	choose_services(op);
 	if (op->services.len == 0)
 		return error_set(err, ERR_CONFIG, "%s has no service to start", op->config->name);
@@ -344,6 +392,7 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 	/* An image is built without those of the services it depends on. */
 	op->no_deps = op->build_only || json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
+	op->with_dependents = json_get_bool(request, "with_dependents", false);
 	if (load(op, request, root, &err) < 0) {
 		reply_error(x, &err, &op->diags);
 		project_op_free(op);

@@ -26,6 +26,7 @@ void operation_free(struct operation *operation)
 	array_release(&operation->targets);
 	strv_release(&operation->subset);
 	strv_release(&operation->excluded);
+	strv_release(&operation->forced);
 	free(operation);
 }
 
@@ -107,12 +108,19 @@ static void reach(struct service *service, bool with_deps, uint64_t operation)
 				reach(link->on, with_deps, operation);
 }
 
+static bool is_forced(const struct operation *operation, const struct service *service)
+{
+	return operation->force_restart &&
+	       (operation->forced.len == 0 || strv_has(&operation->forced, service->plan.name));
+}
+
 static void add_apply_target(struct operation *operation, struct service *service)
 {
 	bool is_current = str_eq_null(service->fingerprint, service->plan.fingerprint);
 	bool is_live = service_state_is_live(service->state);
 
-	add_target(operation, service, is_live && (!is_current || operation->force_restart), true);
+	add_target(operation, service, is_live && (!is_current || is_forced(operation, service)),
+	           true);
 }
 
 static bool is_planned(const struct operation *operation, const char *name)
@@ -180,7 +188,7 @@ static void begin(struct project *project, struct operation *operation)
 			service->ignores_deps = operation->no_deps;
 		/* A completed oneshot of the same fingerprint has done its work. */
 		if (target->must_start && !target->must_stop && is_satisfied(service) &&
-		    !operation->force_restart &&
+		    !is_forced(operation, service) &&
 		    str_eq_null(service->fingerprint, service->plan.fingerprint)) {
 			end_target(target);
 			continue;

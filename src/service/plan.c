@@ -22,6 +22,7 @@ void service_plan_init(struct service_plan *plan, const char *name)
 void service_plan_release(struct service_plan *plan)
 {
 	free(plan->name);
+	free(plan->group);
 	strv_release(&plan->argv);
 	strv_release(&plan->env);
 	free(plan->cwd);
@@ -42,6 +43,7 @@ void service_plan_copy(struct service_plan *dst, const struct service_plan *src)
 	struct service_plan copy = *src;
 
 	copy.name = xstrdup_null(src->name);
+	copy.group = xstrdup_null(src->group);
 	copy.argv = copy.env = copy.stop_argv = copy.health.argv = (struct strv)STRV_INIT;
 	strv_copy(&copy.argv, &src->argv);
 	strv_copy(&copy.env, &src->env);

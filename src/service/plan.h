@@ -50,6 +50,7 @@ enum plan_restart { PLAN_RESTART_NO, PLAN_RESTART_ON_FAILURE, PLAN_RESTART_ALWAY
 
 struct service_plan {
 	char *name;
+	char *group; /* the service this is a replica of; NULL: it is the only one */
 	enum plan_mode mode;
 	struct strv argv; /* may be empty when needs_prepare */
 	struct strv env;  /* NAME=value, complete */

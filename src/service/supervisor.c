@@ -287,6 +287,8 @@ uint64_t supervisor_apply(struct supervisor *sup, const char *project_id,
 		service_plan_copy(array_add(&operation->plans), &plans[i]);
 	operation->no_deps = options->no_deps;
 	operation->force_restart = options->force_restart;
+	if (options->forced)
+		strv_copy(&operation->forced, options->forced);
 	operation_submit(project, operation);
 	return operation->id;
 }

@@ -106,7 +106,8 @@ void supervisor_free(struct supervisor *sup);
 struct apply_options {
 	const struct strv *subset; /* NULL or empty: all of the plans */
 	bool no_deps;              /* the subset only, not what it depends on */
-	bool force_restart;        /* restart what is unchanged too */
+	bool force_restart;        /* restart what is unchanged too … */
+	const struct strv *forced; /* … but only these; NULL or empty: all of the subset */
 };
 
 /*

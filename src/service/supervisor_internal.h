@@ -98,6 +98,7 @@ struct operation {
 	ARRAY(struct service_plan) plans;
 	struct strv subset;   /* empty: all */
 	struct strv excluded; /* stopped by a later operation before this one began */
+	struct strv forced;   /* to be restarted though unchanged; empty: all, with force_restart */
 	bool no_deps, force_restart;
 	bool has_begun, is_cancelled;
 	ARRAY(struct target) targets;

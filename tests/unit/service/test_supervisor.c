@@ -87,6 +87,31 @@ static void test_a_changed_dependency_is_ready_before_its_dependent_restarts(voi
 	assert_result(f, "db ok");
 }
 
+static void test_a_restart_of_one_leaves_the_others(void **state)
+{
+	struct fixture *f = *state;
+	cleanup(strv_release) struct strv forced = STRV_INIT;
+
+	add(f, "web", "db");
+	add(f, "db", NULL);
+	apply(f);
+	fake_run(&f->fake, 1000);
+	strv_add(&forced, "web");
+	apply_subset(f, "web", (struct apply_options){.force_restart = true, .forced = &forced});
+	fake_run(&f->fake, 1000);
+	assert_result(f, "web ok");
+	assert_result(f, "db unchanged");
+	assert_int_equal(find(f, "web").run, 2);
+	assert_int_equal(find(f, "db").run, 1);
+	strv_release(&forced);
+	strv_add(&forced, "db");
+	apply_subset(f, "db", (struct apply_options){.force_restart = true, .forced = &forced});
+	fake_run(&f->fake, 1000);
+	assert_int_equal(find(f, "db").run, 2);
+	assert_int_equal(find(f, "web").run, 2);
+	assert_state(f, "web", SERVICE_RUNNING, true);
+}
+
 static void test_stop_is_in_reverse_order(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +355,7 @@ int main(void)
 		TEST(test_branches_start_in_parallel),
 		TEST(test_unchanged_is_left_alone_and_changed_restarts),
 		TEST(test_a_changed_dependency_is_ready_before_its_dependent_restarts),
+		TEST(test_a_restart_of_one_leaves_the_others),
 		TEST(test_stop_is_in_reverse_order),
 		TEST(test_subset_brings_its_dependencies),
 		TEST(test_no_deps_starts_the_subset_alone),
