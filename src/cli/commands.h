@@ -27,6 +27,7 @@ extern const struct command cmd_stop;
 extern const struct command cmd_surface;
 extern const struct command cmd_up;
 extern const struct command cmd_version;
+extern const struct command cmd_why;
 
 /* The end of `up` and `restart`: r is what progress_run() said. */
 int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struct error *err);

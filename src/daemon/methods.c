@@ -12,6 +12,7 @@
 #include "daemon/reply.h"
 #include "daemon/shutdown.h"
 #include "daemon/status.h"
+#include "daemon/why.h"
 #include "net/http_server.h"
 
 #include <unistd.h>
@@ -55,6 +56,11 @@ static void context(struct daemon *daemon, struct http_exchange *x, const struct
 	context_reply(daemon, x, call->target);
 }
 
+static void why(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	why_reply(daemon, x, call->target);
+}
+
 static void stop(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	project_op_stop(daemon, x, call->body);
@@ -84,11 +90,17 @@ static const struct method {
 	const char *verb, *path;
 	method_fn *fn;
 } methods[] = {
-	{"GET", "/v1/context", context}, {"GET", "/v1/logs", logs},
-	{"GET", "/v1/ping", ping},       {"GET", "/v1/status", status},
-	{"POST", "/v1/jobs", jobs},      {"POST", "/v1/restart", restart},
-	{"POST", "/v1/run", run},        {"POST", "/v1/shutdown", shutdown_all},
-	{"POST", "/v1/stop", stop},      {"POST", "/v1/up", up},
+	{"GET", "/v1/context", context},
+	{"GET", "/v1/logs", logs},
+	{"GET", "/v1/ping", ping},
+	{"GET", "/v1/status", status},
+	{"GET", "/v1/why", why},
+	{"POST", "/v1/jobs", jobs},
+	{"POST", "/v1/restart", restart},
+	{"POST", "/v1/run", run},
+	{"POST", "/v1/shutdown", shutdown_all},
+	{"POST", "/v1/stop", stop},
+	{"POST", "/v1/up", up},
 };
 
 static void refuse(struct http_exchange *x, int status_code, const char *text)
