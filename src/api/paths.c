@@ -15,6 +15,10 @@
 #define SANDBOX_NAME_MAX 32
 #define PROJECT_NAME_MAX 63
 #define PROJECT_HASH_LEN 8
+#define NOTIFY_HASH_LEN  16
+
+/* Of a struct sockaddr_un, with the NUL. */
+#define SUN_PATH_SIZE 108
 
 static const char *home_dir(struct error *err)
 {
@@ -174,6 +178,20 @@ char *paths_keeper_sock(const struct paths *paths, const char *project, const ch
 char *paths_keeper_spec(const struct paths *paths, const char *project, const char *service)
 {
 	return xasprintf("%s/keepers/%s/%s.spec", paths->run, project, service);
+}
+
+char *paths_keeper_notify(const struct paths *paths, const char *project, const char *service)
+{
+	cleanup_free char *path =
+		xasprintf("%s/keepers/%s/%s.notify", paths->run, project, service);
+	char digest[SHA256_DIGEST_SIZE];
+
+	if (strlen(path) < SUN_PATH_SIZE)
+		return take_ptr(path);
+	sha256_digest_of(path, strlen(path), digest);
+	free(path);
+	path = xasprintf("%s/notify-%.*s", paths->run, NOTIFY_HASH_LEN, digest + strlen("sha256:"));
+	return strlen(path) < SUN_PATH_SIZE ? take_ptr(path) : NULL;
 }
 
 char *paths_log_dir(const struct paths *paths, const char *project, const char *service)

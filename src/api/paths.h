@@ -42,6 +42,10 @@ char *paths_keeper_sock(const struct paths *paths, const char *project,
                         const char *service) must_check;
 char *paths_keeper_spec(const struct paths *paths, const char *project,
                         const char *service) must_check;
+/* A socket for sd_notify(3), within the length of a sun_path; NULL when the run folder is longer.
+ */
+char *paths_keeper_notify(const struct paths *paths, const char *project,
+                          const char *service) must_check;
 char *paths_log_dir(const struct paths *paths, const char *project, const char *service) must_check;
 char *paths_container_dir(const struct paths *paths, const char *project,
                           const char *service) must_check;

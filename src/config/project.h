@@ -136,6 +136,7 @@ struct service_config {
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
 	bool oneshot, autostart;
+	bool tty, has_stdin;
 	bool is_unsupported; /* its type is; already reported, nothing else of it was read */
 
 	/* of a site */

@@ -131,6 +131,9 @@ static void check_stop(const struct checker *c)
 		report(c, "stop_command", "C013",
 		       "services.%s.stop_command is not supported yet in a container",
 		       service->name);
+	if (service->mode == MODE_CONTAINER && service->tty)
+		report(c, "tty", "C013", "services.%s.tty is not supported yet in a container",
+		       service->name);
 }
 
 static void check_health(const struct checker *c)

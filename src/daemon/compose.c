@@ -237,6 +237,18 @@ static int set_stop(const struct service_config *service, struct service_plan *p
 	return 0;
 }
 
+static int set_stdio(const struct service_config *service, struct service_plan *plan,
+                     struct error *err)
+{
+	plan->tty = service->tty;
+	plan->has_stdin = service->has_stdin;
+	if (plan->mode == PLAN_CONTAINER && plan->tty)
+		return error_set(err, ERR_UNSUPPORTED,
+		                 "%s has `tty`, which is not supported yet in a container",
+		                 service->name);
+	return 0;
+}
+
 static void set_restart(const struct service_config *service, struct service_plan *plan)
 {
 	static const enum plan_restart policies[] = {
@@ -399,7 +411,7 @@ static int start_plan(struct composer *composer, const struct service_config *se
 	plan->cwd = xstrdup(is_container ? project->root : service->workdir);
 	plan->oneshot = service->oneshot;
 	set_restart(service, plan);
-	if (set_stop(service, plan, err) < 0)
+	if (set_stop(service, plan, err) < 0 || set_stdio(service, plan, err) < 0)
 		return -1;
 	set_deps(service, plan);
 	set_health(service, plan);

@@ -269,6 +269,13 @@ static char *log_dir(const char *project, const char *service, void *data)
 	return paths_log_dir(&daemon->paths, project, service);
 }
 
+static char *notify_path(const char *project, const char *service, void *data)
+{
+	const struct daemon *daemon = data;
+
+	return paths_keeper_notify(&daemon->paths, project, service);
+}
+
 /* --- routes --- */
 
 static void send_routes(struct loop_source *source, void *data)
@@ -330,7 +337,7 @@ static int open_state(struct daemon *daemon, struct error *err)
 static void start_supervisor(struct daemon *daemon)
 {
 	const struct supervisor_paths paths = {
-		.keeper = keeper_path, .log_dir = log_dir, .data = daemon};
+		.keeper = keeper_path, .log_dir = log_dir, .notify = notify_path, .data = daemon};
 
 	daemon->world_loop =
 		(struct world_loop){.loop = daemon->loop, .keeper_path = daemon->keeper};

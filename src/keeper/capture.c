@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* More than a terminal keeps for its reader. */
+#define TERMINAL_HOLDS (256 * 1024)
+
 static void emit(struct capture *capture, struct log_writer *log, unsigned int flags,
                  const char *data, size_t len)
 {
@@ -23,8 +26,15 @@ bool capture_read(struct capture *capture, struct log_writer *log)
 	if (!capture->buf)
 		capture->buf = xmalloc(LOG_RECORD_MAX_DATA);
 	n = read(capture->fd, capture->buf + capture->len, LOG_RECORD_MAX_DATA - capture->len);
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0) {
+		/* A terminal that was hung up says EIO, and would wake us for ever. */
+		capture->is_over = n == 0 || errno != EAGAIN;
+		return false;
+	}
+	if (capture->tap)
+		capture->tap(capture->buf + capture->len, (size_t)n, capture->tap_data);
 	at = capture->buf;
 	last = memrchr(at + capture->len, '\n', (size_t)n);
 	capture->len += (size_t)n;
@@ -57,6 +67,8 @@ void capture_finish(struct capture *capture, struct log_writer *log)
 	int64_t left = fcntl(capture->fd, F_GETPIPE_SZ);
 
 	/* At most a pipe full: someone outside the tree may hold it and write for ever. */
+	if (left < 0 && capture->fd >= 0)
+		left = TERMINAL_HOLDS;
 	while (left > 0) {
 		uint64_t before = log->pos + capture->len;
 

@@ -15,18 +15,24 @@ struct log_writer;
 
 #define CAPTURE_IDLE_MS 200
 
+/* Hears of bytes as they come. */
+typedef void capture_tap_fn(const char *bytes, size_t len, void *data);
+
 struct capture {
-	int fd;
+	int fd;       /* -1: none */
+	bool is_over; /* nothing comes any more; a last read is tried all the same */
 	enum log_stream stream;
 	char *buf;
 	size_t len;
-	bool is_continued;  /* the last record was flagged LOG_CONT */
-	int64_t idle_at_ms; /* when an unfinished line goes out; 0: there is none */
+	bool is_continued;   /* the last record was flagged LOG_CONT */
+	int64_t idle_at_ms;  /* when an unfinished line goes out; 0: there is none */
+	capture_tap_fn *tap; /* NULL: nobody listens */
+	void *tap_data;
 };
 
-/* Reads once; false at the end of the file or when nothing is there. */
+/* Reads once; false when nothing is there, or nothing comes any more. */
 bool capture_read(struct capture *capture, struct log_writer *log);
 /* Stores an unfinished line whose time has come. */
 void capture_idle(struct capture *capture, struct log_writer *log, int64_t now_ms);
-/* Reads what the pipe holds now, no matter who still has it open, and ends the last line. */
+/* Reads what is there now, no matter who still has it open, and ends the last line. */
 void capture_finish(struct capture *capture, struct log_writer *log);

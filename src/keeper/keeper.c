@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "keeper/launch.h"
+#include "keeper/notify.h"
 #include "keeper/tree.h"
 
 #include <errno.h>
@@ -62,21 +63,11 @@ static int open_socket(struct keeper *keeper, struct error *err)
 	return 0;
 }
 
-static int open_pipes(struct keeper *keeper, struct error *err)
+static int open_notify(struct keeper *keeper, struct error *err)
 {
-	static const enum log_stream streams[] = {LOG_OUT, LOG_ERR};
-
-	for (int i = 0; i < 2; i++) {
-		int fds[2];
-
-		if (fd_pipe(fds, err) < 0)
-			return -1;
-		keeper->captures[i] = (struct capture){.fd = fds[0], .stream = streams[i]};
-		keeper->write_ends[i] = fds[1];
-		if (fd_set_nonblock(fds[0], true, err) < 0)
-			return -1;
-	}
-	return 0;
+	if (keeper->spec->notify)
+		keeper->notify_fd = notify_open(keeper->spec->notify, err);
+	return keeper->spec->notify && keeper->notify_fd < 0 ? -1 : 0;
 }
 
 int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct error *err)
@@ -84,24 +75,33 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 	*keeper = (struct keeper){
 		.spec = spec,
 		.log = LOG_WRITER_INIT,
-		.captures = {{.fd = -1}, {.fd = -1}},
-		.write_ends = {-1, -1},
+		.io = PROGRAM_IO_INIT,
 		.signal_fd = -1,
 		.listen_fd = -1,
-		.status = {.state = KEEPER_STARTING, .run = spec->run, .exit_code = -1},
+		.notify_fd = -1,
+		.status = {.state = KEEPER_STARTING,
+	                   .run = spec->run,
+	                   .exit_code = -1,
+	                   .tty = spec->tty,
+	                   .has_stdin = spec->has_stdin && !spec->tty},
 	};
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "become a subreaper");
 	if (tree_check(err) < 0 || open_signals(keeper, err) < 0 ||
 	    log_writer_open(&keeper->log, spec->log_dir, spec->segment_bytes, spec->segment_count,
 	                    spec->run, err) < 0 ||
-	    open_pipes(keeper, err) < 0 || open_socket(keeper, err) < 0)
+	    program_io_open(&keeper->io, spec, err) < 0 || open_notify(keeper, err) < 0 ||
+	    open_socket(keeper, err) < 0)
 		return -1;
 	return 0;
 }
 
-static void close_socket(struct keeper *keeper)
+static void close_sockets(struct keeper *keeper)
 {
+	if (keeper->notify_fd >= 0)
+		unlink(keeper->spec->notify);
+	close_fd(&keeper->notify_fd);
+	keeper->notify_fd = -1;
 	if (keeper->listen_fd >= 0)
 		unlink(keeper->spec->socket);
 	close_fd(&keeper->listen_fd);
@@ -110,14 +110,10 @@ static void close_socket(struct keeper *keeper)
 
 void keeper_release(struct keeper *keeper)
 {
-	close_socket(keeper);
+	close_sockets(keeper);
 	for (size_t i = 0; i < keeper->client_count; i++)
 		close(keeper->clients[i].fd);
-	for (int i = 0; i < 2; i++) {
-		close_fd(&keeper->captures[i].fd);
-		close_fd(&keeper->write_ends[i]);
-		free(keeper->captures[i].buf);
-	}
+	program_io_release(&keeper->io);
 	close_fd(&keeper->signal_fd);
 	log_writer_release(&keeper->log);
 }
@@ -128,18 +124,37 @@ static void tell_state(struct keeper *keeper, enum keeper_state state)
 	keeper_tell(keeper);
 }
 
-static pid_t launch_args(struct keeper *keeper, const struct strv *args, struct error *err)
+/* The service's environment, and what only its keeper knows. */
+static void make_env(const struct keeper_spec *spec, struct strv *env)
 {
-	static char *const no_env[] = {NULL};
+	cleanup_free char *mark = keeper_run_mark(spec);
+
+	strv_copy(env, &spec->env);
+	strv_env_set(env, KEEPER_RUN_VARIABLE, mark);
+	/* Another manager's socket, which ours may have inherited, is not for the service. */
+	strv_env_unset(env, "NOTIFY_SOCKET");
+	if (spec->notify)
+		strv_env_set(env, "NOTIFY_SOCKET", spec->notify);
+	if (spec->tty && !strv_env_get(env, "TERM"))
+		strv_env_set(env, "TERM", "xterm-256color");
+}
+
+static pid_t launch_args(struct keeper *keeper, const struct strv *args, bool is_service,
+                         struct error *err)
+{
+	cleanup(strv_release) struct strv env = STRV_INIT;
 	const struct keeper_spec *spec = keeper->spec;
 	struct launch launch = {
 		.argv = args->items,
-		.env = spec->env.len > 0 ? spec->env.items : no_env,
 		.cwd = spec->cwd,
-		.out = keeper->write_ends[0],
-		.err = keeper->write_ends[1],
+		.in = is_service ? keeper->io.program_input : -1,
+		.out = keeper->io.program_ends[0],
+		.err = keeper->io.program_ends[1],
+		.has_terminal = is_service && keeper->io.is_tty,
 	};
 
+	make_env(spec, &env);
+	launch.env = env.items;
 	return launch_program(&launch, err);
 }
 
@@ -161,7 +176,7 @@ static void start_program(struct keeper *keeper)
 	log_writer_tick(&keeper->log);
 	keeper->started_ms = clock_mono_ms();
 	keeper->status.started_real_ns = clock_real_ns();
-	pid = launch_args(keeper, &keeper->spec->args, &err);
+	pid = launch_args(keeper, &keeper->spec->args, true, &err);
 	if (pid < 0) {
 		fail_to_start(keeper, &err);
 		return;
@@ -209,7 +224,7 @@ void keeper_begin_stop(struct keeper *keeper)
 		return;
 	begin_grace(keeper);
 	if (keeper->spec->stop_args.len > 0) {
-		keeper->stop_pid = launch_args(keeper, &keeper->spec->stop_args, &err);
+		keeper->stop_pid = launch_args(keeper, &keeper->spec->stop_args, false, &err);
 		if (keeper->stop_pid < 0) {
 			log_writer_event(&keeper->log, "event=fail\nerrno=%d\ntext=%s\n", err.code,
 			                 err.text);
@@ -305,7 +320,8 @@ static void run_timers(struct keeper *keeper)
 	int64_t now = clock_mono_ms();
 
 	for (int i = 0; i < 2; i++)
-		capture_idle(&keeper->captures[i], &keeper->log, now);
+		capture_idle(&keeper->io.captures[i], &keeper->log, now);
+	keeper_check_watchdog(keeper, now);
 	if (keeper->phase == PHASE_GRACE && now >= keeper->deadline_ms)
 		begin_killing(keeper);
 	else if (keeper->phase == PHASE_KILLING && now >= keeper->next_sweep_ms)
@@ -314,11 +330,14 @@ static void run_timers(struct keeper *keeper)
 
 static int poll_timeout(const struct keeper *keeper)
 {
+	const struct capture *captures = keeper->io.captures;
 	int64_t now = clock_mono_ms(), next = INT64_MAX;
 
 	for (int i = 0; i < 2; i++)
-		if (keeper->captures[i].idle_at_ms && keeper->captures[i].idle_at_ms < next)
-			next = keeper->captures[i].idle_at_ms;
+		if (captures[i].idle_at_ms && captures[i].idle_at_ms < next)
+			next = captures[i].idle_at_ms;
+	if (keeper->watchdog_at_ms && keeper->watchdog_at_ms < next)
+		next = keeper->watchdog_at_ms;
 	if (keeper->phase == PHASE_GRACE && keeper->deadline_ms < next)
 		next = keeper->deadline_ms;
 	if (keeper->phase == PHASE_KILLING && keeper->next_sweep_ms < next)
@@ -330,31 +349,52 @@ static int poll_timeout(const struct keeper *keeper)
 	return next - now > INT32_MAX ? INT32_MAX : (int)(next - now);
 }
 
+enum polled { POLL_SIGNAL, POLL_LISTEN, POLL_NOTIFY, POLL_INPUT, POLL_OUTPUT, POLL_CLIENT = 6 };
+
+static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
+{
+	const struct program_io *io = &keeper->io;
+	nfds_t count = POLL_CLIENT;
+
+	fds[POLL_SIGNAL] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
+	fds[POLL_LISTEN] = (struct pollfd){.fd = keeper->listen_fd, .events = POLLIN};
+	fds[POLL_NOTIFY] = (struct pollfd){.fd = keeper->notify_fd, .events = POLLIN};
+	fds[POLL_INPUT] = (struct pollfd){.fd = -1, .events = POLLOUT};
+	if (program_io_is_pending(io))
+		fds[POLL_INPUT].fd = io->input;
+	for (int i = 0; i < 2; i++)
+		fds[POLL_OUTPUT + i] = (struct pollfd){
+			.fd = io->captures[i].is_over ? -1 : io->captures[i].fd, .events = POLLIN};
+	for (size_t i = 0; i < keeper->client_count; i++)
+		fds[count++] = (struct pollfd){.fd = keeper->clients[i].fd, .events = POLLIN};
+	return count;
+}
+
 /* Waits for something and handles it. */
 static void turn(struct keeper *keeper, int timeout_ms)
 {
-	struct pollfd fds[4 + KEEPER_CLIENTS_MAX];
-	nfds_t count = 0;
+	struct pollfd fds[POLL_CLIENT + KEEPER_CLIENTS_MAX];
+	nfds_t count = fill_polled(keeper, fds);
 
-	fds[count++] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
-	fds[count++] = (struct pollfd){.fd = keeper->listen_fd, .events = POLLIN};
-	for (int i = 0; i < 2; i++)
-		fds[count++] = (struct pollfd){.fd = keeper->captures[i].fd, .events = POLLIN};
-	for (size_t i = 0; i < keeper->client_count; i++)
-		fds[count++] = (struct pollfd){.fd = keeper->clients[i].fd, .events = POLLIN};
 	if (poll(fds, count, timeout_ms) < 0)
 		return;
 	log_writer_tick(&keeper->log);
 	for (int i = 0; i < 2; i++)
-		if (fds[2 + i].revents)
-			(void)capture_read(&keeper->captures[i], &keeper->log);
-	if (fds[0].revents)
+		if (fds[POLL_OUTPUT + i].revents)
+			(void)capture_read(&keeper->io.captures[i], &keeper->log);
+	/* Before children are reaped: a sender that has ended must still be there. */
+	if (fds[POLL_NOTIFY].revents || fds[POLL_SIGNAL].revents)
+		keeper_hear(keeper);
+	if (fds[POLL_SIGNAL].revents)
 		read_signals(keeper);
+	if (fds[POLL_INPUT].revents)
+		program_io_flush(&keeper->io);
 	/* Backwards, and by descriptor: a client that goes moves the last one to its place. */
 	for (size_t i = keeper->client_count; i-- > 0;)
-		if (fds[4 + i].revents && keeper->clients[i].fd == fds[4 + i].fd)
+		if (fds[POLL_CLIENT + i].revents &&
+		    keeper->clients[i].fd == fds[POLL_CLIENT + i].fd)
 			keeper_serve(keeper, &keeper->clients[i]);
-	if (fds[1].revents)
+	if (fds[POLL_LISTEN].revents)
 		keeper_accept(keeper);
 }
 
@@ -381,13 +421,14 @@ static void finish(struct keeper *keeper)
 
 	log_writer_tick(&keeper->log);
 	for (int i = 0; i < 2; i++)
-		capture_finish(&keeper->captures[i], &keeper->log);
+		capture_finish(&keeper->io.captures[i], &keeper->log);
+	keeper_hear(keeper);
 	keeper->status.state = KEEPER_EXITED;
 	/* The status must be somewhere before we go: on the disk, or else with a client. */
 	while (!log_writer_finish(&keeper->log, event) && !has_subscriber(keeper))
 		turn(keeper, DISK_RETRY_MS);
 	/* Whoever hears of the end may start the next keeper at once: leave it the place. */
-	close_socket(keeper);
+	close_sockets(keeper);
 	log_writer_close(&keeper->log);
 	keeper_tell(keeper);
 }

@@ -12,8 +12,8 @@
  */
 #pragma once
 
-#include "keeper/capture.h"
 #include "keeper/log_writer.h"
+#include "keeper/program_io.h"
 #include "keeper/protocol.h"
 
 #define KEEPER_CLIENTS_MAX 16
@@ -28,18 +28,18 @@ struct keeper_client {
 struct keeper {
 	const struct keeper_spec *spec;
 	struct log_writer log;
-	struct capture captures[2];
-	int write_ends[2]; /* kept for the stop command's output */
-	int signal_fd, listen_fd;
+	struct program_io io;
+	int signal_fd, listen_fd, notify_fd;
 	struct keeper_client clients[KEEPER_CLIENTS_MAX];
 	size_t client_count;
 	struct keeper_status status;
 	enum keeper_phase phase;
 	bool is_leader_gone, is_tree_gone;
 	bool is_stop_requested;
-	bool has_told_drops;
+	bool has_told_drops, has_told_sender, has_told_main_pid;
 	pid_t stop_pid; /* of the stop command; 0: none runs */
 	int64_t started_ms, deadline_ms, next_sweep_ms, sweep_delay_ms;
+	int64_t watchdog_at_ms; /* 0: no watchdog runs */
 };
 
 /* Log, socket, signals; the spec is borrowed.  Nothing has been started when this fails. */
@@ -47,6 +47,10 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 /* Starts the program and stays until its tree is gone. */
 void keeper_run(struct keeper *keeper);
 void keeper_release(struct keeper *keeper);
+
+/* What the tree says about itself: told.c. */
+void keeper_hear(struct keeper *keeper);
+void keeper_check_watchdog(struct keeper *keeper, int64_t now_ms);
 
 /* Subscribers and requests: clients.c. */
 void keeper_tell(struct keeper *keeper);

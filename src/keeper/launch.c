@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #define OOM_EXTRA 100
@@ -33,9 +34,13 @@ static void raise_oom_score(void)
 /* Descriptors 0-2 are the keeper's own by now, so none of these is below 3. */
 static int arrange_fds(const struct launch *launch, int *report)
 {
+	const int stdio[] = {launch->in, launch->out, launch->err};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null < 0 || dup2(null, 0) < 0 || dup2(launch->out, 1) < 0 || dup2(launch->err, 2) < 0)
+	for (int i = 0; i < 3; i++)
+		if (dup2(stdio[i] < 0 ? null : stdio[i], i) < 0)
+			return -1;
+	if (launch->has_terminal && ioctl(0, TIOCSCTTY, 0) < 0)
 		return -1;
 	if (*report != 3 && dup3(*report, 3, O_CLOEXEC) < 0)
 		return -1;
@@ -48,7 +53,10 @@ static __attribute__((noreturn)) void become(const struct launch *launch, int re
 {
 	struct failure failure = {.step = AT_SETUP};
 
-	setpgid(0, 0);
+	if (launch->has_terminal)
+		setsid();
+	else
+		setpgid(0, 0);
 	raise_oom_score();
 	proc_reset_signals();
 	if (arrange_fds(launch, &report) == 0) {
@@ -95,7 +103,9 @@ pid_t launch_program(const struct launch *launch, struct error *err)
 		return error_errno(err, errno, "fork");
 	if (pid == 0)
 		become(launch, write_end);
-	setpgid(pid, pid); /* the child does it too: whoever comes first */
+	/* The child does it too: whoever comes first.  But who leads a group makes no session. */
+	if (!launch->has_terminal)
+		setpgid(pid, pid);
 	close(take_fd(write_end));
 	do
 		n = read(read_end, &failure, sizeof(failure));

@@ -1,10 +1,11 @@
 /*
- * launch - starts the service's program: own process group, /dev/null and two
- * pipes as stdio, no other descriptor, default signals, and a larger
+ * launch - starts the service's program: own process group, or session with a
+ * terminal; no descriptor but its stdio, default signals, and a larger
  * oom_score_adj than its keeper's.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct error;
@@ -12,7 +13,8 @@ struct error;
 struct launch {
 	char *const *argv, *const *env; /* NULL-terminated; PATH is looked up in env */
 	const char *cwd;
-	int out, err; /* become 1 and 2 */
+	int in, out, err;  /* become 0, 1 and 2; -1: /dev/null */
+	bool has_terminal; /* `in` is a terminal, to control a session of its own */
 };
 
 /* The pid once execve has succeeded; -1 with the errno of what went wrong as code. */

@@ -30,8 +30,6 @@ static int read_spec(const char *path, struct keeper_spec *ret, struct error *er
 	if (fd_read_to_end(fd, &text, KEEPER_SPEC_MAX, err) < 0 ||
 	    keeper_spec_decode(text.buf, text.len, ret, err) < 0)
 		return error_wrap(err, "%s", path);
-	if (ret->tty)
-		return error_set(err, ERR_UNSUPPORTED, "tty is not supported yet");
 	return 0;
 }
 

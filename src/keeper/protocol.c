@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -457,6 +458,11 @@ int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret
 		return -1;
 	*ret = packet;
 	return 0;
+}
+
+char *keeper_run_mark(const struct keeper_spec *spec)
+{
+	return xasprintf("%s/%" PRIu32, spec->log_dir, spec->run);
 }
 
 int keeper_socket_address(const char *path, struct sockaddr_un *ret, int *ret_dir,

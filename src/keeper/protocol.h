@@ -104,6 +104,13 @@ int keeper_packet_decode(const char *data, size_t len, struct keeper_packet *ret
 void keeper_copy_line(char *out, size_t size, const char *text, size_t len);
 
 /*
+ * The mark in the environment of all that belongs to a run: <log folder>/<run>, where the folder
+ * ends in the project's id and the service's name.
+ */
+#define KEEPER_RUN_VARIABLE "LOCALD_RUN"
+char *keeper_run_mark(const struct keeper_spec *spec) must_check;
+
+/*
  * The address of a socket at `path`, through an open folder: a path may be longer
  * than sun_path.  Keep *ret_dir open until bind(2) or connect(2) has been called.
  */

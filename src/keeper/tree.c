@@ -23,6 +23,8 @@ struct members {
 /* A fork bomb that outgrows this is killed in more than one sweep. */
 #define MEMBERS_MAX 65536
 
+#define DEPTH_MAX 4096
+
 static void add_member(struct members *members, pid_t pid, pid_t parent)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -98,6 +100,23 @@ int tree_check(struct error *err)
 	if (access(path, R_OK) < 0)
 		return error_errno(err, errno, "this kernel does not list children in /proc");
 	return 0;
+}
+
+bool tree_has(pid_t pid)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	pid_t self = getpid();
+	struct proc_stat stat;
+
+	/* Upwards: parents die meanwhile, but their children then are ours. */
+	for (int depth = 0; pid > 1 && depth < DEPTH_MAX; depth++) {
+		if (pid == self)
+			return depth > 0;
+		if (proc_read_stat(pid, &stat, &err) < 0)
+			return false;
+		pid = stat.ppid;
+	}
+	return false;
 }
 
 void tree_signal(int signo, pid_t except)

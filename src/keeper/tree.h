@@ -7,12 +7,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct error;
 
 /* Can this kernel list children (CONFIG_PROC_CHILDREN)? */
 int tree_check(struct error *err);
+
+/* Is that process a descendant now?  False, too, when it is gone. */
+bool tree_has(pid_t pid);
 
 /* Sends signo to each descendant that is not in the process group `except` (0: to all). */
 void tree_signal(int signo, pid_t except);

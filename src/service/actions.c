@@ -8,8 +8,6 @@ static const int backoff_s[] = {0, 1, 2, 4, 8, 16, 30};
 
 #define LAST_LINES 5
 
-#define SUN_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
-
 static int64_t now_ms(const struct service *service)
 {
 	return service->sup->world->mono_ms(service->sup->world->data);
@@ -197,19 +195,6 @@ const struct keeper_events service_keeper_events = {
 	.on_gone = on_keeper_gone,
 };
 
-/* The socket of sd_notify(3).  A path that no address can hold is left out. */
-static void add_notify_socket(const struct service_plan *plan, const char *stem,
-                              struct keeper_spec *spec)
-{
-	cleanup_free char *path = xasprintf("%s.notify", stem);
-
-	strv_env_unset(&spec->env, "NOTIFY_SOCKET");
-	if (plan->mode == PLAN_CONTAINER || strlen(path) >= SUN_PATH_SIZE)
-		return;
-	strv_env_set(&spec->env, "NOTIFY_SOCKET", path);
-	spec->notify = take_ptr(path);
-}
-
 void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 {
 	const struct supervisor_paths *paths = &service->sup->paths;
@@ -224,13 +209,17 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 		.cwd = xstrdup(plan->cwd ? plan->cwd : "/"),
 		.stop_signal = plan->stop_signal,
 		.stop_timeout_ms = plan->stop_timeout_ms,
+		.tty = plan->tty,
+		.has_stdin = plan->has_stdin,
 		.segment_bytes = paths->segment_bytes,
 		.segment_count = paths->segment_count,
 	};
 	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
 	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
 	strv_copy(&ret->stop_args, &plan->stop_argv);
-	add_notify_socket(plan, stem, ret);
+	/* A container does not see the socket's folder. */
+	if (paths->notify && plan->mode == PLAN_HOST)
+		ret->notify = paths->notify(service->project->id, plan->name, paths->data);
 }
 
 static bool is_success(const struct service *service)

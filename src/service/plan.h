@@ -62,6 +62,7 @@ struct service_plan {
 	int stop_signal;
 	int64_t stop_timeout_ms;
 	struct strv stop_argv;    /* the stop command; empty: the signal only */
+	bool tty, has_stdin;      /* a terminal; else standard input is a pipe */
 	bool oneshot;             /* ready means completed */
 	ARRAY(int) success_codes; /* besides 0 */
 	enum plan_restart restart;

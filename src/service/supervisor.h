@@ -91,6 +91,8 @@ struct supervisor_paths {
 	/* keepers/<project id>/<service>.sock and .spec: without the suffix */
 	char *(*keeper)(const char *project, const char *service, void *data);
 	char *(*log_dir)(const char *project, const char *service, void *data);
+	/* The socket for sd_notify(3); NULL, or returns NULL: there is none. */
+	char *(*notify)(const char *project, const char *service, void *data);
 	void *data;
 	uint64_t segment_bytes; /* 0: 8 MiB */
 	uint32_t segment_count; /* 0: 8 */

@@ -195,9 +195,6 @@ static void test_bad_specs_are_refused(void **state)
 	write_spec(f);
 	assert_int_equal(chmod(f->spec_path, 0644), 0);
 	assert_int_equal(start_keeper(f), 1);
-	f->spec.tty = true;
-	write_spec(f);
-	assert_int_equal(start_keeper(f), 1);
 	assert_false(fs_exists(f->spec.socket));
 }
 

@@ -1,0 +1,190 @@
+#include "keeper/program_io.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "keeper/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define DEFAULT_ROWS 24
+#define DEFAULT_COLS 80
+#define FIRST_PASSED 3
+
+static const enum log_stream streams[] = {LOG_OUT, LOG_ERR};
+
+static int open_terminal(struct program_io *io, struct error *err)
+{
+	cleanup_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	int unlock = 0;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return error_errno(err, errno, "make a terminal");
+	io->program_ends[0] = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (io->program_ends[0] < 0)
+		return error_errno(err, errno, "open the terminal");
+	io->program_ends[1] = fcntl(io->program_ends[0], F_DUPFD_CLOEXEC, 0);
+	io->program_input = fcntl(io->program_ends[0], F_DUPFD_CLOEXEC, 0);
+	if (io->program_ends[1] < 0 || io->program_input < 0)
+		return error_errno(err, errno, "open the terminal");
+	io->is_tty = true;
+	io->captures[0] = (struct capture){.fd = master, .stream = LOG_OUT};
+	io->input = take_fd(master);
+	program_io_resize(io, DEFAULT_ROWS, DEFAULT_COLS);
+	return 0;
+}
+
+static int open_output(struct program_io *io, int i, struct error *err)
+{
+	int fds[2];
+
+	if (fd_pipe(fds, err) < 0)
+		return -1;
+	io->captures[i] = (struct capture){.fd = fds[0], .stream = streams[i]};
+	io->program_ends[i] = fds[1];
+	return fd_set_nonblock(fds[0], true, err);
+}
+
+static int open_input(struct program_io *io, struct error *err)
+{
+	int fds[2];
+
+	if (fd_pipe(fds, err) < 0)
+		return -1;
+	io->program_input = fds[0];
+	io->input = fds[1];
+	return fd_set_nonblock(fds[1], true, err);
+}
+
+int program_io_open(struct program_io *io, const struct keeper_spec *spec, struct error *err)
+{
+	if (spec->tty)
+		return open_terminal(io, err);
+	if (open_output(io, 0, err) < 0 || open_output(io, 1, err) < 0)
+		return -1;
+	return spec->has_stdin ? open_input(io, err) : 0;
+}
+
+/* The other end of a pipe, which the one who passed it has, too. */
+static int other_end(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC | O_NONBLOCK);
+}
+
+static int make_blocking(int fd)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	return fd >= 0 ? fd_set_nonblock(fd, false, &err) : -1;
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static bool adopt_terminal(struct program_io *io, int fd)
+{
+	int number;
+
+	if (ioctl(fd, TIOCGPTN, &number) < 0)
+		return false;
+	io->is_tty = true;
+	io->captures[0] = (struct capture){.fd = fd, .stream = LOG_OUT};
+	io->input = fd;
+	/* Hung up already when its session is over: then there is nothing to keep open. */
+	io->program_ends[0] = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (io->program_ends[0] >= 0) {
+		io->program_ends[1] = fcntl(io->program_ends[0], F_DUPFD_CLOEXEC, 0);
+		io->program_input = fcntl(io->program_ends[0], F_DUPFD_CLOEXEC, 0);
+	}
+	return true;
+}
+
+bool program_io_adopt(struct program_io *io, const struct keeper_spec *spec, int count)
+{
+	if (spec->tty)
+		return count >= 1 && adopt_terminal(io, FIRST_PASSED);
+	if (count < 2 || !is_pipe(FIRST_PASSED) || !is_pipe(FIRST_PASSED + 1))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		io->captures[i] = (struct capture){.fd = FIRST_PASSED + i, .stream = streams[i]};
+		io->program_ends[i] = other_end(FIRST_PASSED + i, O_WRONLY);
+		(void)make_blocking(io->program_ends[i]);
+	}
+	if (count >= 3 && is_pipe(FIRST_PASSED + 2)) {
+		io->input = FIRST_PASSED + 2;
+		io->program_input = other_end(io->input, O_RDONLY);
+		(void)make_blocking(io->program_input);
+	}
+	return true;
+}
+
+void program_io_release(struct program_io *io)
+{
+	if (io->input != io->captures[0].fd)
+		close_fd(&io->input);
+	close_fd(&io->program_input);
+	for (int i = 0; i < 2; i++) {
+		close_fd(&io->captures[i].fd);
+		close_fd(&io->program_ends[i]);
+		free(io->captures[i].buf);
+	}
+	free(io->pending);
+	*io = (struct program_io)PROGRAM_IO_INIT;
+}
+
+size_t program_io_ends(const struct program_io *io, int fds[PROGRAM_ENDS_MAX])
+{
+	size_t count = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (io->captures[i].fd >= 0)
+			fds[count++] = io->captures[i].fd;
+	if (count > 0 && io->input >= 0 && !io->is_tty)
+		fds[count++] = io->input;
+	return count;
+}
+
+void program_io_flush(struct program_io *io)
+{
+	while (program_io_is_pending(io)) {
+		ssize_t n = write(io->input, io->pending + io->pending_at,
+		                  io->pending_len - io->pending_at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		/* Nobody can read it any more. */
+		io->pending_at = n < 0 ? io->pending_len : io->pending_at + (size_t)n;
+	}
+	io->pending_at = io->pending_len = 0;
+}
+
+void program_io_write(struct program_io *io, const char *data, size_t len)
+{
+	if (!io->pending)
+		io->pending = xmalloc(KEEPER_DATA_MAX);
+	memcpy(io->pending, data, len);
+	io->pending_at = 0;
+	io->pending_len = len;
+	program_io_flush(io);
+}
+
+void program_io_resize(struct program_io *io, int rows, int cols)
+{
+	struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)cols};
+
+	if (io->is_tty && rows > 0 && cols > 0)
+		(void)ioctl(io->input, TIOCSWINSZ, &size);
+}
