@@ -19,20 +19,29 @@ TOLD = {
 
 def test_a_grandchild_is_heard(sandbox, svc, row):
     number = row.choose(small=5, full=100)
-    messages = ["READY=1\\\\nWATCHDOG_USEC=60000000", "STATUS=up", "EXTEND_TIMEOUT_USEC=1000000",
-                "STATUS=nearly gone", "STOPPING=1"]
-    steps = ", ".join(f'"notify", "{text}", "2", ","' for text in messages)
     project = sandbox.project("".join(f"""
         [services.s{i}]
         type = "worker"
-        command = ["{svc}", {steps}, "wait"]
+        command = "exec sh ./talk"
     """ for i in range(number)))
+    project.write("talk", f"""
+        trap '{svc} notify STOPPING=1 2; {svc} notify "STATUS=nearly gone" 2; exit 0' TERM
+        {svc} notify 'READY=1\\nWATCHDOG_USEC=60000000' 2
+        {svc} notify STATUS=up 2
+        {svc} notify EXTEND_TIMEOUT_USEC=1000000 2
+        {svc} wait &
+        wait
+    """)
     project.up()
+    keepers = [Keeper(sandbox, project, f"s{i}") for i in range(number)]
+    for keeper in keepers:
+        keeper.until(lambda status: int(status["extend_us"]) > 0)
+    project.run("stop", "--json")
     seen = 0
-    for i in range(number):
-        with Keeper(sandbox, project, f"s{i}") as keeper:
-            status = keeper.until(lambda status: status["notify_stopping"] == "1")
-            seen += sum(is_right(status[key]) for key, is_right in TOLD.items())
+    for keeper in keepers:
+        with keeper:
+            status = keeper.until(lambda status: status["state"] == "exited")
+        seen += sum(is_right(status[key]) for key, is_right in TOLD.items())
     row.figure("seen", f"{seen}/{number * len(TOLD)}", wanted=f"{number * len(TOLD)}/{number * len(TOLD)}")
 
 
