@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -274,11 +275,42 @@ static void check_store(struct cli *cli, struct finding *finding)
 	}
 }
 
-/* In the order in which they are shown; check_ports uses the connection of check_daemon. */
+/* errno of a watch of this process's own; 0: it can be had. */
+static int try_watch(void)
+{
+	cleanup_close int fd = inotify_init1(IN_CLOEXEC);
+
+	return fd < 0 || inotify_add_watch(fd, "/", IN_DELETE_SELF) < 0 ? errno : 0;
+}
+
+static void check_watch(struct cli *cli, struct finding *finding)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_json json_t *status =
+		cli->client ? cli_call(cli, "GET", "/v1/status?all=1", NULL, &err) : NULL;
+	const char *because =
+		json_get_str(json_object_get(status, "daemon"), "polls_because", NULL);
+	int why = try_watch();
+
+	if (!because && why == 0) {
+		strbuf_adds(&finding->text, "changes of files are told by the kernel");
+		return;
+	}
+	worse(finding, CHECK_LIMITED);
+	strbuf_addf(&finding->text, "files are looked at each second: %s",
+	            because ? because : strerror(why));
+	if (why == EMFILE)
+		strbuf_adds(&finding->fix, "sudo sysctl -w fs.inotify.max_user_instances=1024");
+	else
+		strbuf_adds(&finding->fix, "sudo sysctl -w fs.inotify.max_user_watches=524288");
+}
+
+/* In the order in which they are shown; check_ports and check_watch use the connection of
+ * check_daemon. */
 const struct check checks[CHECK_COUNT] = {
 	{"kernel.features", check_kernel},    {"container.ids", check_ids},
 	{"container.overlay", check_overlay}, {"cgroup.v2", check_cgroup},
 	{"programs", check_programs},         {"run.dir", check_run_dir},
 	{"daemon.socket", check_daemon},      {"proxy.ports", check_ports},
-	{"image.store", check_store},
+	{"files.watch", check_watch},         {"image.store", check_store},
 };

@@ -270,6 +270,48 @@ static void add_service_problems(const json_t *service, const struct style *styl
 	}
 }
 
+/* "locald.toml:12:1" */
+static void add_place(struct strbuf *out, const json_t *diag)
+{
+	const json_t *place = json_array_get(json_object_get(diag, "places"), 0);
+	int64_t line = json_get_int(place, "line", 0);
+
+	add_safe(out, json_get_str(place, "file", "configuration"));
+	if (line > 0)
+		strbuf_addf(out, ":%" PRId64 ":%" PRId64, line, json_get_int(place, "column", 0));
+}
+
+/* What is in the files and does not run. */
+static void add_config_problems(const json_t *project, const struct style *style,
+                                struct strbuf *out)
+{
+	const json_t *errors = json_object_get(project, "config_errors");
+	const char *blocked = json_get_str(project, "blocked", NULL);
+	const json_t *diag;
+	size_t i;
+
+	json_array_foreach(errors, i, diag) {
+		const char *help = json_get_str(diag, "help", NULL);
+
+		strbuf_adds(out, "  ");
+		add_place(out, diag);
+		strbuf_adds(out, "  ");
+		add_safe(out, json_get_str(diag, "text", "?"));
+		if (help) {
+			strbuf_addf(out, "   %s ", style_glyph_text(style, GLYPH_ARROW));
+			add_safe(out, help);
+		}
+		strbuf_addch(out, '\n');
+	}
+	if (json_array_size(errors) > 0)
+		strbuf_adds(out, "  what runs is the configuration before that\n");
+	if (blocked) {
+		strbuf_adds(out, "  blocked: ");
+		add_safe(out, blocked);
+		strbuf_adds(out, ", run locald up\n");
+	}
+}
+
 void report_status(const json_t *daemon, const json_t *project, int64_t now_ns,
                    const struct style *style, struct strbuf *out)
 {
@@ -280,6 +322,7 @@ void report_status(const json_t *daemon, const json_t *project, int64_t now_ns,
 
 	add_header(daemon, project, now_ns, style, out);
 	add_table(services, style, out);
+	add_config_problems(project, style, &problems);
 	json_array_foreach(services, i, service)
 		add_service_problems(service, style, &problems);
 	if (problems.len > 0)

@@ -45,9 +45,9 @@ static const char *read_text(const char *path, struct strbuf *out)
 void config_inputs_note_file(struct config_inputs *inputs, const char *path)
 {
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	const char *found = config_inputs_find(inputs, path) ? NULL : read_text(path, &text);
 
-	if (!config_inputs_find(inputs, path))
-		config_inputs_note(inputs, path, read_text(path, &text), text.len);
+	config_inputs_note(inputs, path, found, text.len);
 }
 
 bool config_inputs_are_current(const struct config_inputs *inputs)

@@ -96,7 +96,8 @@ static void read_outer(struct reader *reader, const char *dir, const char *name)
 		read_toml(reader, path, true);
 		return;
 	}
-	note(reader, path, NULL);
+	if (reader->inputs)
+		config_inputs_note_file(reader->inputs, path);
 	diag_at(diag_add(reader->diags, "W001", "ignored, since it belongs to another user"),
 	        &source, (struct toml_pos){0}, NULL);
 }

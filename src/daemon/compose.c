@@ -327,7 +327,7 @@ static json_t *bundle_of(const struct compose_request *request,
  */
 static void set_fingerprint(const struct compose_request *request,
                             const struct service_config *service, const struct strv *env,
-                            struct service_plan *plan)
+                            struct service_plan *plan, struct service_extra *extra)
 {
 	cleanup(strv_release) struct strv lasting = STRV_INIT;
 	cleanup_json json_t *all = json_object();
@@ -347,6 +347,7 @@ static void set_fingerprint(const struct compose_request *request,
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	sha256_digest_of(text, strlen(text), digest);
 	plan->fingerprint = xstrdup(digest);
+	extra->made_of = take_ptr(text);
 }
 
 static int check_workdir(const struct service_config *service, struct diagnostics *diags)
@@ -375,13 +376,15 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 		.data = composer,
 	};
 	struct service_plan *plan = &composer->project->plans.items[i];
+	struct service_extra *extra = &composer->project->extras.items[i];
 	cleanup(strv_release) struct strv own = STRV_INIT;
 
 	if (environment_make(request->config, service, &source, false, &own, diags, err) < 0)
 		return -1;
-	set_fingerprint(request, service, &own, plan);
+	set_fingerprint(request, service, &own, plan, extra);
 	if (plan->mode == PLAN_CONTAINER) {
-		composer->project->extras.items[i].bundle = bundle_of(request, service, &own);
+		extra->image = xstrdup_null(json_get_str(request->images, service->name, NULL));
+		extra->bundle = bundle_of(request, service, &own);
 		plan->needs_prepare = true;
 		return 0;
 	}

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/live.h"
 #include "daemon/methods.h"
 #include "daemon/prepare.h"
 #include "daemon/project_op.h"
@@ -12,6 +13,7 @@
 #include "daemon/routes.h"
 #include "daemon/run_container.h"
 #include "daemon/state_db.h"
+#include "loop/file_watch.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
 #include "net/listen.h"
@@ -49,7 +51,7 @@ static char *project_file(const struct daemon *daemon, const char *id)
 	return xasprintf("%s/projects/%s.json", daemon->paths.run, id);
 }
 
-static int save_project(struct daemon *daemon, const struct project *project, struct error *err)
+int daemon_save_project(struct daemon *daemon, const struct project *project, struct error *err)
 {
 	const struct state_project row = {project->id, project->root, project->name,
 	                                  project->domain};
@@ -88,7 +90,7 @@ static void replace_project(struct daemon *daemon, struct project *project)
 
 int daemon_put_project(struct daemon *daemon, struct project *project, struct error *err)
 {
-	int saved = save_project(daemon, project, err);
+	int saved = daemon_save_project(daemon, project, err);
 
 	if (saved < 0) {
 		project_destroy(project);
@@ -122,11 +124,17 @@ static void collect_memory(const struct state_run *run, void *data)
 	};
 }
 
-static int adopt_project(struct daemon *daemon, const struct project *project, struct error *err)
+static int adopt_project(struct daemon *daemon, struct project *project, struct error *err)
 {
 	struct memory_list memory = {0};
 	int result = state_db_each_run(daemon->db, project->id, collect_memory, &memory, err);
+	bool is_approved = live_is_approved(daemon, project);
 
+	/* What runs goes on; what does not is not started with content nobody has agreed to. */
+	array_foreach(item, &memory.items) {
+		item->is_held = item->wanted && !is_approved;
+		project->is_held |= item->is_held;
+	}
 	if (result == 0)
 		result = supervisor_adopt(daemon->supervisor, project->id, project->plans.items,
 		                          project->plans.len, memory.items.items, memory.items.len,
@@ -345,8 +353,20 @@ static void start_supervisor(struct daemon *daemon)
 	daemon->supervisor = supervisor_new(&daemon->world, &paths, &supervisor_callbacks, daemon);
 }
 
+/* What was changed while no daemon looked is read now. */
+static void watch_projects(struct daemon *daemon)
+{
+	array_foreach(project, &daemon->projects) {
+		if ((*project)->inputs.list.len == 0)
+			continue;
+		live_begin(daemon, *project);
+		live_check(daemon, (*project)->id);
+	}
+}
+
 int daemon_init(struct daemon *daemon, struct error *err)
 {
+	cleanup(error_release) struct error no_watch = ERROR_INIT;
 	cleanup(error_release) struct error no_proxy = ERROR_INIT;
 	cleanup_free char *memory = path_join(daemon->paths.run, "proxy.json");
 
@@ -359,9 +379,14 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	if (!daemon->proxy)
 		log_err("no URLs: %s", no_proxy.text);
 	start_supervisor(daemon);
-	if (state_db_each_project(daemon->db, restore_project, daemon, err) < 0)
+	daemon->files = file_watch_new(daemon->loop, &no_watch);
+	if (!daemon->files)
+		log_warn("files are looked at each second: %s", no_watch.text);
+	if (state_db_each_project(daemon->db, restore_project, daemon, err) < 0 ||
+	    settle(daemon, err) < 0)
 		return -1;
-	return settle(daemon, err);
+	watch_projects(daemon);
+	return 0;
 }
 
 int daemon_serve(struct daemon *daemon, struct error *err)
@@ -385,6 +410,8 @@ void daemon_release(struct daemon *daemon)
 		unlink(path);
 		http_server_free(daemon->server);
 	}
+	live_release(daemon);
+	file_watch_free(daemon->files);
 	project_ops_release(daemon);
 	run_containers_release(daemon);
 	prepare_release(daemon);

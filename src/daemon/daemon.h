@@ -19,7 +19,9 @@
 #include "service/world_loop.h"
 
 struct error;
+struct file_watch;
 struct http_server;
+struct live;
 struct loop;
 struct project_op;
 struct preparation;
@@ -47,6 +49,8 @@ struct daemon {
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;
+	struct file_watch *files;  /* NULL: no inotify, files are looked at */
+	ARRAY(struct live *) live; /* projects whose files are watched */
 	bool is_settling, is_leaving;
 };
 
@@ -63,6 +67,8 @@ struct project *daemon_find_project_at(struct daemon *daemon, const char *root);
  * in the run directory and the database.
  */
 int daemon_put_project(struct daemon *daemon, struct project *project, struct error *err);
+/* What of it has changed in place. */
+int daemon_save_project(struct daemon *daemon, const struct project *project, struct error *err);
 
 /* Sends the proxy a new table soon; cheap, may be called for every change. */
 void daemon_routes_changed(struct daemon *daemon);

@@ -25,8 +25,25 @@ void project_release_plans(struct project *project)
 		strv_release(&extra->hosts);
 		json_decref(extra->bundle);
 		json_decref(extra->data);
+		free(extra->image);
+		free(extra->made_of);
 	}
 	array_release(&project->extras);
+}
+
+void up_context_release(struct up_context *context)
+{
+	strv_release(&context->shell_env);
+	strv_release(&context->host);
+	strv_release(&context->container);
+}
+
+void up_context_copy(struct up_context *dst, const struct up_context *src)
+{
+	strv_copy(&dst->shell_env, &src->shell_env);
+	strv_copy(&dst->host, &src->host);
+	strv_copy(&dst->container, &src->container);
+	dst->no_deps = src->no_deps;
 }
 
 void project_destroy(struct project *project)
@@ -35,6 +52,8 @@ void project_destroy(struct project *project)
 		return;
 	project_release_plans(project);
 	strv_release(&project->building);
+	up_context_release(&project->context);
+	config_inputs_release(&project->inputs);
 	free(project->id);
 	free(project->root);
 	free(project->name);
@@ -240,6 +259,17 @@ static int plan_from_json(const json_t *object, struct service_plan *plan, struc
 	return 0;
 }
 
+static json_t *context_to_json(const struct up_context *context)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "env", json_from_strv(&context->shell_env));
+	json_object_set_new(object, "host", json_from_strv(&context->host));
+	json_object_set_new(object, "container", json_from_strv(&context->container));
+	json_set_bool(object, "no_deps", context->no_deps);
+	return object;
+}
+
 json_t *project_to_json(const struct project *project)
 {
 	json_t *object = json_object(), *services = json_array();
@@ -261,10 +291,34 @@ json_t *project_to_json(const struct project *project)
 			json_object_set(item, "bundle", extra->bundle);
 		if (extra->data)
 			json_object_set(item, "data", extra->data);
+		json_set_str(item, "image", extra->image);
+		json_set_str(item, "made_of", extra->made_of);
 		json_array_append_new(services, item);
 	}
 	json_object_set_new(object, "services", services);
+	json_object_set_new(object, "context", context_to_json(&project->context));
+	json_object_set_new(object, "inputs", config_inputs_to_json(&project->inputs));
+	json_set_str(object, "head", project->head);
 	return object;
+}
+
+static int context_from_json(const json_t *object, struct up_context *context, struct error *err)
+{
+	const struct {
+		const char *key;
+		struct strv *list;
+	} lists[] = {
+		{"env", &context->shell_env},
+		{"host", &context->host},
+		{"container", &context->container},
+	};
+
+	context->no_deps = json_get_bool(object, "no_deps", false);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (json_to_strv(json_object_get(object, lists[i].key), lists[i].key, lists[i].list,
+		                 err) < 0)
+			return -1;
+	return 0;
 }
 
 static int services_from_json(const json_t *services, struct project *project, struct error *err)
@@ -279,6 +333,8 @@ static int services_from_json(const json_t *services, struct project *project, s
 		extra->has_fixed_port = json_get_bool(item, "has_fixed_port", false);
 		extra->bundle = json_incref(json_object_get(item, "bundle"));
 		extra->data = json_incref(json_object_get(item, "data"));
+		extra->image = dup_str(item, "image");
+		extra->made_of = dup_str(item, "made_of");
 		if (plan_from_json(item, plan, err) < 0 ||
 		    json_to_strv(json_object_get(item, "hosts"), "hosts", &extra->hosts, err) < 0)
 			return -1;
@@ -301,7 +357,10 @@ struct project *project_from_json(const json_t *object, struct error *err)
 	    json_need_str(object, "domain", &domain, err) < 0)
 		return NULL;
 	project = project_new(id, root, name, domain);
-	if (services_from_json(json_object_get(object, "services"), project, err) == 0)
+	config_inputs_from_json(json_object_get(object, "inputs"), &project->inputs);
+	(void)str_copy(project->head, sizeof(project->head), json_get_str(object, "head", ""));
+	if (services_from_json(json_object_get(object, "services"), project, err) == 0 &&
+	    context_from_json(json_object_get(object, "context"), &project->context, err) == 0)
 		return project;
 	project_destroy(project);
 	return NULL;

@@ -10,6 +10,8 @@
 
 #include "base/array.h"
 #include "base/json.h"
+#include "config/inputs.h"
+#include "daemon/git_head.h"
 #include "service/plan.h"
 
 struct error;
@@ -20,6 +22,14 @@ struct service_extra {
 	bool has_fixed_port;
 	json_t *bundle; /* container mode: parameters of the bundle job without paths; else NULL */
 	json_t *data;   /* databases: parameters of the service-data job; else NULL */
+	char *image;    /* container mode: the digest of its image, where it is known */
+	char *made_of;  /* JSON: what the fingerprint was made of, to say later what changed */
+};
+
+/* How the last `up` was typed: a reload does as if it were typed again. */
+struct up_context {
+	struct strv shell_env, host, container;
+	bool no_deps;
 };
 
 struct project {
@@ -27,7 +37,15 @@ struct project {
 	ARRAY(struct service_plan) plans;
 	ARRAY(struct service_extra) extras;
 	struct strv building; /* services whose images are being made by an `up` */
+	struct up_context context;
+	struct config_inputs inputs; /* what the plans were made from: the approved content … */
+	char head[GIT_COMMIT_SIZE];  /* … and the commit at which it was */
+	/* Something of it was wanted, but not started again: the content is not approved. */
+	bool is_held;
 };
+
+void up_context_release(struct up_context *context);
+void up_context_copy(struct up_context *dst, const struct up_context *src);
 
 struct project *project_new(const char *id, const char *root, const char *name, const char *domain);
 void project_release_plans(struct project *project);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/image_task.h"
+#include "daemon/live.h"
 #include "daemon/project_op_internal.h"
 #include "daemon/reply.h"
 #include "daemon/run.h"
@@ -65,14 +66,15 @@ void project_op_free(struct project_op *op)
 	diagnostics_release(&op->diags);
 	strv_release(&op->services);
 	strv_release(&op->forced);
-	strv_release(&op->shell_env);
-	strv_release(&op->host);
-	strv_release(&op->container);
+	config_inputs_release(&op->inputs);
+	up_context_release(&op->context);
 	strv_release(&op->images_wanted);
 	json_decref(op->images);
 	error_release(&op->image_error);
 	json_decref(op->run_request);
 	free(op->run_service);
+	if (!op->daemon->is_leaving)
+		live_operation_ended(op->daemon, op->project_id);
 	free(op->project_id);
 	free(op);
 }
@@ -83,10 +85,25 @@ void project_op_begin(struct project_op *op)
 	reply_stream_begin(op->x);
 }
 
+static void finish_reload(struct project_op *op, const struct error *err, json_t *fields)
+{
+	/* What the services make of it is theirs to show. */
+	if (!op->has_applied && err && err->code != ERR_INTERRUPTED)
+		live_failed(op->daemon, op->project_id, err, &op->diags);
+	json_decref(fields);
+	project_op_free(op);
+}
+
 void project_op_finish(struct project_op *op, const struct error *err, json_t *fields)
 {
 	const struct project *project = daemon_find_project(op->daemon, op->project_id);
-	json_t *result = reply_result(err, err ? &op->diags : NULL);
+	json_t *result;
+
+	if (op->is_reload) {
+		finish_reload(op, err, fields);
+		return;
+	}
+	result = reply_result(err, err ? &op->diags : NULL);
 
 	json_set_int(result, "ms", clock_mono_ms() - op->started_ms);
 	if (project)
@@ -310,6 +327,7 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 		project_op_free(op);
 		return;
 	}
+	live_owes_not(daemon, project->id, &op->services);
 	project_op_note_live(op);
 	project_op_begin(op);
 	op->supervised = supervisor_stop(daemon->supervisor, project->id, &op->services,

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "config/diag.h"
 #include "config/project.h"
+#include "daemon/compose.h"
 #include "daemon/daemon.h"
 #include "daemon/project_op.h"
 #include "net/http_server.h"
@@ -19,7 +20,7 @@ struct live_service {
 
 struct project_op {
 	struct daemon *daemon;
-	struct http_exchange *x; /* NULL once the client has gone */
+	struct http_exchange *x; /* NULL once the client has gone, and for a reload */
 	char *project_id;
 	int64_t started_ms;
 	ARRAY(struct live_service) live_before;
@@ -28,9 +29,12 @@ struct project_op {
 
 	/* of up and build */
 	struct project_config *config;
+	struct config_inputs inputs; /* what it was read from … */
+	char head[GIT_COMMIT_SIZE];  /* … and the commit at that time */
 	struct diagnostics diags;
-	struct strv shell_env, host, container;
-	bool no_deps, build_only, force_restart, with_dependents;
+	struct up_context context;
+	bool build_only, force_restart, with_dependents;
+	bool is_reload, has_applied;
 	struct strv forced;        /* services to restart though unchanged; empty: all of them */
 	struct strv images_wanted; /* services whose image is still to be made */
 	json_t *images;            /* service -> digest */
@@ -52,7 +56,15 @@ void project_op_begin(struct project_op *op);
 /* Sends the result and frees the operation.  err NULL: it went well. */
 void project_op_finish(struct project_op *op, const struct error *err, json_t *fields);
 void project_op_note_live(struct project_op *op);
+
+/* project_op_up.c */
 struct compose_request project_op_compose_request(struct project_op *op);
+void project_op_add_with_dependencies(const struct project_op *op, const char *name,
+                                      struct strv *out);
+int project_op_approve(struct project_op *op, struct error *err);
+/* Makes the images that are wanted, then applies, or ends. */
+void project_op_next_images(struct project_op *op);
+
 /* The callback for the supervisor: makes the result from what it says of each service. */
 void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
                         void *data);

@@ -2,9 +2,9 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "daemon/compose.h"
 #include "daemon/image_task.h"
+#include "daemon/live.h"
 #include "daemon/project_op_internal.h"
 #include "daemon/proxy_worker.h"
 #include "daemon/reply.h"
@@ -14,7 +14,6 @@
 #define IMAGE_TASKS_MAX 2
 
 static void apply(struct project_op *op);
-static void next_images(struct project_op *op);
 
 /* --- reading the request --- */
 
@@ -25,9 +24,9 @@ static int read_lists(struct project_op *op, const json_t *request, struct error
 		struct strv *list;
 	} lists[] = {
 		{"services", &op->services},
-		{"env", &op->shell_env},
-		{"host", &op->host},
-		{"container", &op->container},
+		{"env", &op->context.shell_env},
+		{"host", &op->context.host},
+		{"container", &op->context.container},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
@@ -48,17 +47,11 @@ static int check_names(const struct project_config *config, const struct strv *n
 }
 
 /* Typing `up` is consent: what was run is remembered by its content. */
-static int approve(struct project_op *op, struct error *err)
+int project_op_approve(struct project_op *op, struct error *err)
 {
-	struct sha256 sha;
 	char digest[SHA256_DIGEST_SIZE];
 
-	sha256_init(&sha);
-	array_foreach(file, &op->config->files) {
-		sha256_add(&sha, (*file)->path, strlen((*file)->path) + 1);
-		sha256_add(&sha, (*file)->text, (*file)->len);
-	}
-	sha256_digest(&sha, digest);
+	config_inputs_digest(&op->inputs, digest);
 	return state_db_approve(op->daemon->db, op->config->root, digest, clock_real_ns(), err);
 }
 
@@ -75,9 +68,9 @@ struct compose_request project_op_compose_request(struct project_op *op)
 {
 	return (struct compose_request){
 		.config = op->config,
-		.shell_env = &op->shell_env,
-		.host = &op->host,
-		.container = &op->container,
+		.shell_env = &op->context.shell_env,
+		.host = &op->context.host,
+		.container = &op->context.container,
 		.images = op->images,
 		.project_id = op->project_id,
 		.self = op->daemon->self,
@@ -91,17 +84,18 @@ struct compose_request project_op_compose_request(struct project_op *op)
 
 /* --- which services --- */
 
-static void add_with_dependencies(const struct project_op *op, const char *name, struct strv *out)
+void project_op_add_with_dependencies(const struct project_op *op, const char *name,
+                                      struct strv *out)
 {
 	const struct service_config *service = project_service(op->config, name);
 
 	if (!service || strv_has(out, name))
 		return;
 	strv_add(out, name);
-	if (op->no_deps)
+	if (op->context.no_deps)
 		return;
 	array_foreach(dep, &service->depends_on.list)
-		add_with_dependencies(op, dep->service, out);
+		project_op_add_with_dependencies(op, dep->service, out);
 }
 
 static bool is_service_live(const struct project_op *op, const char *service)
@@ -166,7 +160,7 @@ static void choose_services(struct project_op *op)
 				strv_add(&asked, (*service)->name);
 	strv_release(&op->services);
 	for (size_t i = 0; i < asked.len; i++)
-		add_with_dependencies(op, asked.items[i], &op->services);
+		project_op_add_with_dependencies(op, asked.items[i], &op->services);
 }
 
 static void choose_images(struct project_op *op)
@@ -215,7 +209,7 @@ static void on_image_done(const char *service, const json_t *result, const struc
 		if (err->hint)
 			error_hint(&op->image_error, "%s", err->hint);
 	}
-	next_images(op);
+	project_op_next_images(op);
 }
 
 static const struct image_task_events image_callbacks = {.on_line = on_image_line,
@@ -246,7 +240,7 @@ static char *take_first(struct strv *list)
 }
 
 /* Starts what may start; when all are done goes on, or ends with the first failure. */
-static void next_images(struct project_op *op)
+void project_op_next_images(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 
@@ -281,8 +275,13 @@ static int put_plans(struct project_op *op, struct project **ret, struct error *
 		project_destroy(project);
 		return -1;
 	}
+	up_context_copy(&project->context, &op->context);
+	project->inputs = op->inputs;
+	op->inputs = (struct config_inputs)CONFIG_INPUTS_INIT;
+	(void)str_copy(project->head, sizeof(project->head), op->head);
 	if (daemon_put_project(op->daemon, project, err) < 0)
 		return -1;
+	live_begin(op->daemon, project);
 	*ret = project;
 	return 0;
 }
@@ -292,9 +291,10 @@ static void apply(struct project_op *op)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	const struct apply_options options = {
 		.subset = &op->services,
-		.no_deps = op->no_deps,
+		.no_deps = op->context.no_deps,
 		.force_restart = op->force_restart,
 		.forced = &op->forced,
+		.is_exact = op->is_reload,
 	};
 	struct project *project;
 
@@ -309,6 +309,7 @@ static void apply(struct project_op *op)
 		op->supervised = supervisor_apply(op->daemon->supervisor, project->id,
 		                                  project->plans.items, project->plans.len,
 		                                  &options, project_op_on_done, op, &err);
+	op->has_applied = op->supervised > 0;
 	if (!op->supervised)
 		project_op_finish(op, &err, NULL);
 }
@@ -330,30 +331,54 @@ static void leave_out(struct strv *services, const char *name)
 	}
 }
 
+/* Services that this `up` is not about stay in the mode they were flipped to. */
+static void keep_flips(const struct project_op *op, const struct strv *from, struct strv *list)
+{
+	for (size_t i = 0; i < from->len; i++)
+		if (!strv_has(&op->services, from->items[i]) &&
+		    project_service(op->config, from->items[i]) && !strv_has(list, from->items[i]))
+			strv_add(list, from->items[i]);
+}
+
+static void note_head(struct project_op *op, const char *root)
+{
+	cleanup(git_head_release) struct git_head head = GIT_HEAD_INIT;
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (git_head_read(root, &head, &err) < 0)
+		log_warn("%s: %s", root, err.text);
+	(void)str_copy(op->head, sizeof(op->head), head.commit);
+}
+
 static int load(struct project_op *op, const json_t *request, const char *root, struct error *err)
 {
 	cleanup_free char *user_config = paths_user_config(&op->daemon->paths);
 	const struct project *known = daemon_find_project_at(op->daemon, root);
 
-	op->config = project_load(root, user_config, &op->diags, err);
+	note_head(op, root);
+	op->config = project_load_noting(root, user_config, &op->inputs, &op->diags, err);
 	if (!op->config || read_lists(op, request, err) < 0)
 		return -1;
 	if (op->run_service)
 		strv_add(&op->services, op->run_service);
 	if (check_names(op->config, &op->services, err) < 0 ||
-	    check_names(op->config, &op->host, err) < 0 ||
-	    check_names(op->config, &op->container, err) < 0)
+	    check_names(op->config, &op->context.host, err) < 0 ||
+	    check_names(op->config, &op->context.container, err) < 0)
 		return -1;
-	for (size_t i = 0; i < op->host.len; i++)
-		if (strv_has(&op->container, op->host.items[i]))
+	for (size_t i = 0; i < op->context.host.len; i++)
+		if (strv_has(&op->context.container, op->context.host.items[i]))
 			return error_set(err, ERR_USAGE, "%s: either --host or --container",
-			                 op->host.items[i]);
+			                 op->context.host.items[i]);
 	/* A renamed project keeps its id: its services run under it. */
 	free(op->project_id);
 	op->project_id =
 		known ? xstrdup(known->id) : paths_project_id(op->config->name, op->config->root);
 	choose_forced(op);
 	choose_services(op);
+	if (known) {
+		keep_flips(op, &known->context.host, &op->context.host);
+		keep_flips(op, &known->context.container, &op->context.container);
+	}
 	if (op->services.len == 0)
 		return error_set(err, ERR_CONFIG, "%s has no service to start", op->config->name);
 	choose_images(op);
@@ -363,7 +388,7 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 	}
 	if (op->run_service)
 		leave_out(&op->services, op->run_service);
-	return approve(op, err);
+	return project_op_approve(op, err);
 }
 
 enum op_kind { OP_UP, OP_BUILD, OP_RUN };
@@ -390,7 +415,7 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 	op->run_service = xstrdup_null(run_service);
 	op->run_request = run_service ? json_incref((json_t *)request) : NULL;
 	/* An image is built without those of the services it depends on. */
-	op->no_deps = op->build_only || json_get_bool(request, "no_deps", false);
+	op->context.no_deps = op->build_only || json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
 	op->with_dependents = json_get_bool(request, "with_dependents", false);
 	if (load(op, request, root, &err) < 0) {
@@ -398,8 +423,9 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 		project_op_free(op);
 		return;
 	}
+	project_op_cancel_reload(daemon, op->project_id, true);
 	project_op_begin(op);
-	next_images(op);
+	project_op_next_images(op);
 }
 
 void project_op_up(struct daemon *daemon, struct http_exchange *x, const json_t *request)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "daemon/daemon.h"
+#include "daemon/live.h"
 #include "daemon/proxy_worker.h"
 
 #include <unistd.h>
@@ -128,6 +129,7 @@ json_t *status_of_project(struct daemon *daemon, const struct project *project)
 			                                                  &service));
 	}
 	json_object_set_new(object, "services", services);
+	live_to_status(daemon, project, object);
 	return object;
 }
 
@@ -145,6 +147,8 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 		json_set_int(proxy, "pid", proxy_worker_pid(daemon->proxy));
 	}
 	json_object_set_new(object, "proxy", proxy);
+	if (live_polls_because(daemon))
+		json_set_str(object, "polls_because", live_polls_because(daemon));
 	return object;
 }
 

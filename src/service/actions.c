@@ -477,6 +477,18 @@ static void complete(struct service *service)
 	enter(service, SERVICE_EXITED);
 }
 
+static void block(struct service *service)
+{
+	drop_prepare(service);
+	end_run(service);
+	service->wanted = service->has_next_try = service->blocks_after = false;
+	if (!service->failure.code)
+		error_set(&service->failure, ERR_NOT_APPROVED,
+		          "not started again: the configuration is not approved");
+	(void)service_set_detail(service, "%s", service->failure.text);
+	enter(service, SERVICE_BLOCKED);
+}
+
 /* It ended by itself. */
 static void settle(struct service *service)
 {
@@ -486,6 +498,10 @@ static void settle(struct service *service)
 
 	if (!service->wanted) {
 		rest(service);
+		return;
+	}
+	if (service->is_held) {
+		block(service);
 		return;
 	}
 	if (was_ready && now_ms(service) - service->ready_at_ms >= STABLE_MS)
@@ -518,15 +534,6 @@ static void start_after(struct service *service)
 static void stay_down(struct service *service)
 {
 	service->starts_after = false;
-}
-
-static void block(struct service *service)
-{
-	drop_prepare(service);
-	end_run(service);
-	service->wanted = service->has_next_try = service->blocks_after = false;
-	(void)service_set_detail(service, "%s", service->failure.text);
-	enter(service, SERVICE_BLOCKED);
 }
 
 static void rest_or_start(struct service *service)

@@ -19,8 +19,11 @@ static void look_for_keeper(struct service *service, const struct service_memory
 	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
 
 	service->wanted = memory->wanted;
+	service->is_held = memory->is_held;
 	if (memory->run == 0) {
-		if (service->wanted)
+		if (service->is_held && service->wanted)
+			service_handle(service, EVENT_BLOCK);
+		else if (service->wanted)
 			service_handle(service, EVENT_START);
 		return;
 	}

@@ -137,7 +137,7 @@ static void begin_apply(struct project *project, struct operation *operation)
 		(void)project_put(project, plan);
 	project_link(project);
 	array_foreach(service, &project->services)
-		if (operation->subset.len == 0 ||
+		if ((operation->subset.len == 0 && !operation->is_exact) ||
 		    strv_has(&operation->subset, (*service)->plan.name))
 			reach(*service, !operation->no_deps, operation->id);
 	array_foreach(at, &project->services) {
@@ -184,6 +184,7 @@ static void begin(struct project *project, struct operation *operation)
 		struct service *service = target->service;
 
 		service->wanted = target->must_start;
+		service->is_held = false;
 		if (operation->kind == OPERATION_APPLY)
 			service->ignores_deps = operation->no_deps;
 		/* A completed oneshot of the same fingerprint has done its work. */

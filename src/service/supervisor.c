@@ -289,6 +289,7 @@ uint64_t supervisor_apply(struct supervisor *sup, const char *project_id,
 	operation->force_restart = options->force_restart;
 	if (options->forced)
 		strv_copy(&operation->forced, options->forced);
+	operation->is_exact = options->is_exact;
 	operation_submit(project, operation);
 	return operation->id;
 }

@@ -110,6 +110,7 @@ struct apply_options {
 	bool no_deps;              /* the subset only, not what it depends on */
 	bool force_restart;        /* restart what is unchanged too … */
 	const struct strv *forced; /* … but only these; NULL or empty: all of the subset */
+	bool is_exact;             /* an empty subset means no service */
 };
 
 /*
@@ -141,7 +142,8 @@ struct service_memory {
 	uint32_t run;
 	const char *fingerprint;
 	bool wanted;
-	bool ready; /* that run was */
+	bool ready;   /* that run was */
+	bool is_held; /* not to be started again without an operation; what runs goes on */
 };
 
 /*

@@ -42,6 +42,7 @@ struct service {
 	bool is_overdue;   /* start_period has passed without ready */
 	bool is_doomed;    /* an operation is going to stop it: not to be depended on */
 	bool is_removed;   /* forgotten once at rest */
+	bool is_held;      /* blocked once it ends: its configuration is not approved */
 	bool ignores_deps; /* started with no_deps */
 	bool starts_after, blocks_after; /* once it has stopped */
 	uint32_t run;
@@ -99,7 +100,7 @@ struct operation {
 	struct strv subset;   /* empty: all */
 	struct strv excluded; /* stopped by a later operation before this one began */
 	struct strv forced;   /* to be restarted though unchanged; empty: all, with force_restart */
-	bool no_deps, force_restart;
+	bool no_deps, force_restart, is_exact;
 	bool has_begun, is_cancelled;
 	ARRAY(struct target) targets;
 	supervisor_done_fn *done;

@@ -88,6 +88,7 @@ static void changes_are_seen_by_content(void **state)
 	folder_write(&folder, ".env", "A=1\n");
 	assert_false(config_inputs_are_current(&before));
 	now = load(&folder, true);
+	assert_true(config_inputs_are_current(&now));
 	assert_true(str_ends(config_inputs_first_change(&before, &now), "/.env"));
 	assert_null(config_inputs_first_change(&now, &now));
 	config_inputs_digest(&before, a);
