@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -153,21 +154,52 @@ void cli_release_interrupt(struct cli *cli)
 	close_fd(&cli->interrupt_fd);
 }
 
+int cli_open_interrupt(struct cli *cli, struct error *err)
+{
+	sigset_t set;
+
+	if (cli->interrupt_fd >= 0)
+		return 0;
+	interrupts(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (cli->interrupt_fd < 0)
+		return error_errno(err, errno, "signalfd");
+	return 0;
+}
+
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err)
 {
 	struct client_watch own = *watch;
-	sigset_t set;
 
-	if (cli->interrupt_fd < 0) {
-		interrupts(&set);
-		sigprocmask(SIG_BLOCK, &set, NULL);
-		cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC);
-		if (cli->interrupt_fd < 0)
-			return error_errno(err, errno, "signalfd");
-	}
+	if (cli_open_interrupt(cli, err) < 0)
+		return -1;
 	own.interrupt_fd = cli->interrupt_fd;
 	client_watch(cli->client, &own);
 	return 0;
+}
+
+int cli_wait(struct cli *cli, int fd, struct error *err)
+{
+	struct pollfd fds[] = {
+		{.fd = fd, .events = POLLIN},
+		{.fd = cli->interrupt_fd, .events = POLLIN},
+		{.fd = STDOUT_FILENO, .events = 0},
+	};
+
+	for (;;) {
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return error_errno(err, errno, "poll");
+		}
+		if (fds[1].revents)
+			return error_set(err, ERR_INTERRUPTED, "interrupted");
+		if (fds[2].revents)
+			return 0;
+		if (fds[0].revents)
+			return 1;
+	}
 }
 
 static void keep_diagnostics(struct cli *cli, const json_t *array)

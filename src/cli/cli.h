@@ -56,8 +56,15 @@ int cli_stream(struct cli *cli, const char *method, const char *target, const js
 /* Turns the "error" of a result into err and cli->diagnostics.  Returns -1. */
 int cli_take_error(struct cli *cli, const json_t *error, struct error *err);
 
+/* From here on Ctrl-C does not kill us but makes cli->interrupt_fd readable. */
+int cli_open_interrupt(struct cli *cli, struct error *err);
 /*
- * From here on Ctrl-C does not kill us: a request in progress fails with ERR_INTERRUPTED.  The
+ * Waits for fd: 1 when it is readable, 0 when nobody reads our standard output any
+ * more, -1 with ERR_INTERRUPTED.  After cli_open_interrupt().
+ */
+int cli_wait(struct cli *cli, int fd, struct error *err);
+/*
+ * The same for requests: a request in progress fails with ERR_INTERRUPTED.  The
  * rest of the watch is the command's.
  */
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err);

@@ -1,35 +1,29 @@
 #include "cli/commands.h"
 
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "cli/log_line.h"
-#include "config/project.h"
+#include "cli/log_names.h"
+#include "cli/log_options.h"
+#include "cli/system_log.h"
+#include "service/log_json.h"
 
-#define DEFAULT_LINES 200
-#define FLUSH_SIZE    (32 * 1024)
+#define FLUSH_SIZE (64 * 1024)
 
-struct logs_options {
-	bool follow, json, raw, no_prefix;
-	int lines;
-};
-
-static const struct option options[] = {
-	OPT_FLAG('f', "follow", struct logs_options, follow, "Go on with what comes, until Ctrl-C"),
-	OPT_FLAG(0, "json", struct logs_options, json, "Print records as JSON, one a line"),
-	OPT_INT('n', "lines", struct logs_options, lines, "N",
-                "The last N lines of each service (200)"),
-	OPT_FLAG(0, "no-prefix", struct logs_options, no_prefix, "Without time and service"),
-	OPT_FLAG(0, "raw", struct logs_options, raw, "The bytes as they were, nothing else"),
-	OPT_END,
-};
-
-/* Lines gather, and are written when no more are there for now. */
+/*
+ * Reads the logs where they are, without the daemon: a viewer that is slow costs
+ * nobody else anything, and there is something to read when no daemon runs.
+ */
 struct viewer {
 	struct cli *cli;
+	const struct log_options *options;
+	struct log_names names;
+	struct log_query *query;
+	struct log_watch *watch; /* NULL: not following */
+	struct strv shown;       /* services; the query's tags are indexes into it */
 	struct log_view view;
 	struct strbuf out;
-	struct error write_error;
 };
 
 static int flush(struct viewer *viewer, struct error *err)
@@ -42,117 +36,159 @@ static int flush(struct viewer *viewer, struct error *err)
 	return r;
 }
 
-static void on_idle(void *data)
+static void show(struct viewer *viewer, const struct log_match *match)
 {
-	struct viewer *viewer = data;
+	const char *service = viewer->shown.items[match->tag];
+	const struct log_entry *entry = &match->entry;
 
-	if (flush(viewer, &viewer->write_error) < 0)
-		return; /* told by the next line */
-}
-
-static int on_line(json_t *line, void *data, struct error *err)
-{
-	struct viewer *viewer = data;
-
-	if (viewer->write_error.code)
-		return error_move(err, &viewer->write_error);
-	if (str_eq(json_get_str(line, "event", ""), "result")) {
-		if (!json_get_bool(line, "ok", true))
-			return cli_take_error(viewer->cli, json_object_get(line, "error"), err);
-	} else if (viewer->cli->machine != MACHINE_OFF) {
-		cleanup_free char *text = json_text(line);
-
-		strbuf_addf(&viewer->out, "%s\n", text);
-	} else if (log_view_render(&viewer->view, line, &viewer->out, err) < 0) {
-		return -1;
+	if (viewer->options->json) {
+		log_json_add(entry, service, &viewer->out);
+	} else if (viewer->options->raw) {
+		if (entry->kind == LOG_ENTRY_RECORD && entry->stream != LOG_EVENT)
+			strbuf_add(&viewer->out, entry->data, entry->len);
+	} else {
+		if (match->is_apart)
+			strbuf_adds(&viewer->out, "--\n");
+		log_view_render(&viewer->view, entry, service, &viewer->out);
 	}
-	return viewer->out.len >= FLUSH_SIZE ? flush(viewer, err) : 0;
 }
 
-/* So that the first lines are as wide as the last; a file that does not load shows in `up`. */
-static void add_names(struct viewer *viewer, int argc, char **argv)
+/* All that is there now. */
+static int drain(struct viewer *viewer, struct error *err)
 {
-	struct cli *cli = viewer->cli;
-	cleanup(error_release) struct error ignored = ERROR_INIT;
-	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
-	cleanup_free char *user_config = paths_user_config(&cli->paths);
-	cleanup_project struct project_config *config =
-		project_load(cli->root, user_config, &diags, &ignored);
+	struct log_match match;
+	int got;
 
-	for (int i = 0; i < argc; i++)
-		log_view_add_name(&viewer->view, argv[i]);
-	if (!config || argc > 0)
-		return;
-	array_foreach(service, &config->services)
-		log_view_add_name(&viewer->view, (*service)->name);
+	while ((got = log_query_next(viewer->query, &match, err)) == 1) {
+		show(viewer, &match);
+		if (viewer->out.len >= FLUSH_SIZE && flush(viewer, err) < 0)
+			return -1;
+	}
+	return got < 0 ? -1 : flush(viewer, err);
 }
 
-static void add_target(const struct cli *cli, const struct logs_options *logs, int argc,
-                       char **argv, struct strbuf *target)
+static int add_services(struct viewer *viewer, struct error *err)
 {
-	cleanup_free char *lines = xasprintf("%d", logs->lines);
+	const struct strv *services = &viewer->names.services;
 
-	strbuf_adds(target, "/v1/logs");
-	cli_add_query(target, "root", cli->root);
-	for (int i = 0; i < argc; i++)
-		cli_add_query(target, "service", argv[i]);
-	cli_add_query(target, "n", lines);
-	if (logs->follow)
-		cli_add_query(target, "follow", "1");
+	for (size_t i = 0; i < services->len; i++) {
+		cleanup_free char *dir = path_join(viewer->names.project_dir, services->items[i]);
+
+		log_view_add_name(&viewer->view, services->items[i]);
+		/* Watched before it is read, so that nothing falls between. */
+		if (viewer->watch && log_watch_add(viewer->watch, dir, err) < 0)
+			return -1;
+		if (!fs_is_dir(dir))
+			continue;
+		if (log_query_add(viewer->query, dir, err) < 0)
+			return -1;
+		strv_add(&viewer->shown, services->items[i]);
+	}
+	return log_query_begin(viewer->query, err);
 }
 
-static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
+static int view(struct viewer *viewer, int argc, char **argv, struct error *err)
 {
-	const struct logs_options *logs = values;
-	cleanup(strbuf_release) struct strbuf target = STRBUF_INIT;
+	if (log_names_find(viewer->cli, argc, argv, &viewer->names, err) < 0)
+		return -1;
+	if (viewer->options->raw && viewer->names.services.len > 1)
+		return error_set(err, ERR_USAGE, "--raw shows one service; name it");
+	if (viewer->options->follow) {
+		if (cli_open_interrupt(viewer->cli, err) < 0)
+			return -1;
+		viewer->watch = log_watch_new(err);
+		if (!viewer->watch)
+			return -1;
+	}
+	if (add_services(viewer, err) < 0 || drain(viewer, err) < 0)
+		return -1;
+	while (viewer->watch) {
+		int r = cli_wait(viewer->cli, log_watch_fd(viewer->watch), err);
+
+		if (r <= 0)
+			return r;
+		log_watch_clear(viewer->watch);
+		if (drain(viewer, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int show_services(struct cli *cli, const struct log_options *options,
+                         const struct log_filter *filter, int argc, char **argv, struct error *err)
+{
 	struct viewer viewer = {
 		.cli = cli,
-		.view = {.style = cli->output.out,
-	                 .has_prefix = !logs->no_prefix,
-	                 .is_raw = logs->raw},
+		.options = options,
+		.query = log_query_new(filter),
+		.view = {.style = cli->output.out, .has_prefix = !options->no_prefix},
 		.out = STRBUF_INIT,
 	};
-	int r;
+	int r = cli_find_project(cli, err) < 0 ? -1 : view(&viewer, argc, argv, err);
 
-	add_names(&viewer, argc, argv);
-	add_target(cli, logs, argc, argv, &target);
-	r = cli_catch_interrupt(cli, &(struct client_watch){.on_idle = on_idle, .data = &viewer},
-	                        err);
-	if (r == 0)
-		r = cli_stream(cli, "GET", target.buf, NULL, on_line, &viewer, err);
-	if (r == 0)
-		r = flush(&viewer, err);
-	error_release(&viewer.write_error);
+	log_names_release(&viewer.names);
+	log_query_free(viewer.query);
+	log_watch_free(viewer.watch);
+	strv_release(&viewer.shown);
 	log_view_release(&viewer.view);
 	strbuf_release(&viewer.out);
 	return r;
 }
 
+static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
+{
+	const struct log_options *options = values;
+	struct log_filter filter;
+	regex_t pattern;
+	int r;
+
+	if (log_options_filter(options, &pattern, &filter, err) < 0)
+		return -1;
+	if (!options->system)
+		r = show_services(cli, options, &filter, argc, argv, err);
+	else if (argc > 0)
+		r = error_set(err, ERR_USAGE, "--system shows no services");
+	else
+		r = system_log_show(cli, &filter, options->follow, err);
+	if (filter.pattern)
+		regfree(&pattern);
+	return r;
+}
+
 static void set_defaults(void *values)
 {
-	struct logs_options *logs = values;
+	struct log_options *options = values;
 
-	logs->lines = DEFAULT_LINES;
+	options->lines = -1;
 }
 
 static const char *const examples[] = {
 	"locald logs",
 	"the last lines of all services, merged",
-	"locald logs -f web",
-	"follow web until Ctrl-C",
+	"locald logs -f web 'worker-*'",
+	"follow web and all workers until Ctrl-C",
+	"locald logs --since 10m --grep 'timeout|refused' -C 3",
+	"what matches, with the lines around it",
+	"locald logs api --run -1 --level warn",
+	"what the run before this one complained about",
 	NULL,
 };
+
+static const char about[] =
+	"TIME is a span before now (10m, 1h30m), a time of day (12:01), a date\n"
+	"(2026-11-25, 2026-11-25T12:01:07, with Z or +02:00 if not local), today or\n"
+	"yesterday. A level is read from JSON, from level=… and from leading words.";
 
 const struct command cmd_logs = {
 	.name = "logs",
 	.summary = "Show what services wrote",
 	.usage = "[SERVICE…]",
+	.about = about,
 	.examples = examples,
-	.options = options,
-	.options_size = sizeof(struct logs_options),
+	.options = log_options_table,
+	.options_size = sizeof(struct log_options),
 	.set_defaults = set_defaults,
 	.max_args = -1,
-	.needs = NEEDS_PROJECT | NEEDS_DAEMON,
 	.machine = MACHINE_EVENTS,
 	.complete = COMPLETE_SERVICES,
 	.run = run,

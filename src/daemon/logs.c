@@ -1,29 +1,27 @@
 #include "daemon/logs.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "daemon/daemon.h"
 #include "daemon/reply.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
-#include "service/log_reader.h"
+#include "service/log_json.h"
+#include "service/log_query.h"
 
 #include <dirent.h>
-#include <openssl/evp.h>
 
 #define RECORDS_DEFAULT 200
-#define RECORDS_MAX     1000000
+#define RECORDS_MAX     100000
 
 /* One client that reads. */
 struct log_view {
 	struct daemon *daemon;
 	struct http_exchange *x;
-	struct strv services; /* the tags of the merge are indexes into it */
-	struct log_merge *merge;
+	struct strv services; /* the tags of the query are indexes into it */
+	struct log_query *query;
 	struct log_watch *watch; /* NULL: not following */
 	struct loop_source *source;
 	bool is_waiting; /* for the client to take what was sent */
@@ -33,64 +31,9 @@ static void view_free(struct log_view *view)
 {
 	loop_source_free(view->source);
 	log_watch_free(view->watch);
-	log_merge_free(view->merge);
+	log_query_free(view->query);
 	strv_release(&view->services);
 	free(view);
-}
-
-/* --- records as JSON --- */
-
-static void set_bytes(json_t *object, const char *data, size_t len)
-{
-	json_t *text;
-	cleanup_free unsigned char *encoded = NULL;
-
-	if (len > 0 && data[len - 1] == '\n')
-		len--;
-	text = json_stringn(data, len);
-	if (text) {
-		json_object_set_new(object, "text", text);
-		return;
-	}
-	encoded = xmalloc(len / 3 * 4 + 8);
-	EVP_EncodeBlock(encoded, (const unsigned char *)data, (int)len);
-	json_set_str(object, "base64", (const char *)encoded);
-}
-
-static json_t *gap_to_json(const struct log_entry *entry, const char *service)
-{
-	return json_pack("{s:{s:s, s:s, s:I, s:I}}", "gap", "service", service, "kind",
-	                 entry->kind == LOG_ENTRY_EVICTED ? "evicted" : "dropped", "records",
-	                 (json_int_t)entry->gap_records, "bytes", (json_int_t)entry->gap_bytes);
-}
-
-static json_t *entry_to_json(const struct log_entry *entry, const char *service)
-{
-	static const char *const streams[] = {
-		[LOG_OUT] = "out", [LOG_ERR] = "err", [LOG_EVENT] = "event"};
-	json_t *object;
-	char time[CLOCK_TEXT_SIZE];
-
-	if (entry->kind != LOG_ENTRY_RECORD)
-		return gap_to_json(entry, service);
-	object = json_object();
-	clock_format_utc(entry->real_ns, time);
-	json_set_str(object, "service", service);
-	json_set_int(object, "run", entry->run);
-	json_set_int(object, "seq", (int64_t)entry->seq);
-	json_set_str(object, "time", time);
-	json_set_str(object, "stream", streams[entry->stream]);
-	if (entry->stream == LOG_EVENT) {
-		cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-
-		log_entry_text(entry, &text);
-		json_set_str(object, "text", text.buf);
-	} else {
-		set_bytes(object, entry->data, entry->len);
-	}
-	if (entry->flags & LOG_CONT)
-		json_set_bool(object, "cont", true);
-	return object;
 }
 
 /* --- the stream --- */
@@ -104,22 +47,18 @@ static void end_with(struct log_view *view, const struct error *err)
 	view_free(view);
 }
 
-/* Sends what there is, as long as the client takes it. */
+/* Sends what there is, as long as the client takes it: a slow one costs nothing more. */
 static void pump(struct log_view *view)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	struct log_entry entry;
-	size_t tag;
+	cleanup(strbuf_release) struct strbuf line = STRBUF_INIT;
+	struct log_match match;
 	int got;
 
-	while ((got = log_merge_next(view->merge, &entry, &tag, &err)) == 1) {
-		json_t *object = entry_to_json(&entry, view->services.items[tag]);
-		cleanup_free char *text = json_text(object);
-		size_t len = strlen(text);
-
-		json_decref(object);
-		text[len] = '\n';
-		if (!http_stream_write(view->x, text, len + 1)) {
+	while ((got = log_query_next(view->query, &match, &err)) == 1) {
+		strbuf_reset(&line);
+		log_json_add(&match.entry, view->services.items[match.tag], &line);
+		if (!http_stream_write(view->x, line.buf, line.len)) {
 			view->is_waiting = true;
 			return;
 		}
@@ -174,24 +113,20 @@ static void read_services(const char *target, struct strv *out)
 	}
 }
 
-static int open_logs(struct log_view *view, const struct project *project, uint64_t records,
-                     struct error *err)
+static int open_logs(struct log_view *view, const struct project *project, struct error *err)
 {
 	for (size_t i = 0; i < view->services.len; i++) {
 		cleanup_free char *dir =
 			paths_log_dir(&view->daemon->paths, project->id, view->services.items[i]);
-		struct log_cursor *cursor;
 
 		/* Watched before it is read, so that nothing falls between. */
 		if (view->watch && log_watch_add(view->watch, dir, err) < 0)
 			return -1;
-		cursor = log_cursor_new(dir, err);
-		if (!cursor)
-			return -1;
-		log_merge_add(view->merge, cursor, i);
-		if (log_cursor_seek_last(cursor, records, err) < 0)
+		if (log_query_add(view->query, dir, err) < 0)
 			return -1;
 	}
+	if (log_query_begin(view->query, err) < 0)
+		return -1;
 	if (!view->watch)
 		return 0;
 	return loop_add_fd(view->daemon->loop, log_watch_fd(view->watch), LOOP_READ, on_grown, view,
@@ -259,7 +194,8 @@ static int open_view(struct log_view *view, const char *target, struct error *er
 		if (!view->watch)
 			return -1;
 	}
-	return open_logs(view, project, (uint64_t)records, err);
+	view->query = log_query_new(&(struct log_filter){.last = (uint64_t)records});
+	return open_logs(view, project, err);
 }
 
 void logs_begin(struct daemon *daemon, struct http_exchange *x, const char *target)
@@ -269,7 +205,6 @@ void logs_begin(struct daemon *daemon, struct http_exchange *x, const char *targ
 
 	view->daemon = daemon;
 	view->x = x;
-	view->merge = log_merge_new();
 	if (open_view(view, target, &err) < 0) {
 		reply_error(x, &err, NULL);
 		view_free(view);

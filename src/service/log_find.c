@@ -120,29 +120,43 @@ static void gap_text(const struct log_entry *entry, const char *why, struct strb
 	strbuf_addf(out, " %s", why);
 }
 
+/* "exited code 1 (run 5, lived 0.8s)" */
+static void exit_text(const struct log_entry *entry, struct strbuf *out)
+{
+	int signo = (int)number(entry, "signal");
+	int64_t ms = number(entry, "run_ms");
+
+	if (signo != 0)
+		strbuf_addf(out, "ended by SIG%s", sigabbrev_np(signo) ?: "?");
+	else
+		strbuf_addf(out, "exited code %" PRId64, number(entry, "code"));
+	if (number(entry, "killed"))
+		strbuf_adds(out, ", had to be killed");
+	strbuf_addf(out, " (run %" PRIu32 ", lived ", entry->run);
+	if (ms < 60000)
+		strbuf_addf(out, "%" PRId64 ".%" PRId64 "s)", ms / 1000, ms / 100 % 10);
+	else if (ms < 3600000)
+		strbuf_addf(out, "%" PRId64 "m%02" PRId64 "s)", ms / 60000, ms / 1000 % 60);
+	else
+		strbuf_addf(out, "%" PRId64 "h%02" PRId64 "m)", ms / 3600000, ms / 60000 % 60);
+}
+
 static void event_text(const struct log_entry *entry, struct strbuf *out)
 {
 	const char *text;
 	size_t len;
 
 	if (is_event(entry, "start")) {
-		strbuf_addf(out, "started, pid %" PRId64, number(entry, "pid"));
+		strbuf_addf(out, "run %" PRIu32 " pid %" PRId64, entry->run, number(entry, "pid"));
 	} else if (is_event(entry, "stop")) {
-		strbuf_adds(out, "stopping");
+		strbuf_addf(out, "stopping run %" PRIu32, entry->run);
 	} else if (is_event(entry, "fail")) {
 		text = keeper_line_value(entry->data, entry->len, "text", &len);
 		strbuf_adds(out, "could not start: ");
 		if (text)
 			strbuf_add(out, text, len);
 	} else if (is_event(entry, "exit")) {
-		int signo = (int)number(entry, "signal");
-
-		if (signo != 0)
-			strbuf_addf(out, "ended by SIG%s", sigabbrev_np(signo) ?: "?");
-		else
-			strbuf_addf(out, "exited with code %" PRId64, number(entry, "code"));
-		if (number(entry, "killed"))
-			strbuf_adds(out, ", had to be killed");
+		exit_text(entry, out);
 	} else {
 		strbuf_add(out, entry->data, entry->len);
 	}

@@ -117,7 +117,8 @@ int log_cursor_seek_last(struct log_cursor *cursor, uint64_t lines, struct error
 	forget(cursor);
 	if (open_last(cursor, &last, err) < 0)
 		return -1;
-	if (last > 0 && load_tail(cursor, err) == 0 && step_back(cursor, lines) == lines)
+	if (last > 0 && lines > 0 && load_tail(cursor, err) == 0 &&
+	    step_back(cursor, lines) == lines)
 		return 0;
 	/* Seqs have no holes but where the disk was full, so counting is exact enough. */
 	first = last >= lines ? last - lines + 1 : 1;
@@ -143,7 +144,7 @@ static int seek_before(struct log_cursor *cursor, before_fn *is_before, int64_t 
                        struct error *err)
 {
 	struct log_record record;
-	uint64_t first = 0;
+	uint64_t first = 1; /* what is not there any more is told, too */
 
 	if (log_cursor_list(cursor, err) < 0)
 		return -1;
@@ -154,9 +155,10 @@ static int seek_before(struct log_cursor *cursor, before_fn *is_before, int64_t 
 			return -1;
 		if (found == 0)
 			continue;
-		first = cursor->segments.items[i];
-		if (is_before(&record, bound))
+		if (is_before(&record, bound)) {
+			first = cursor->segments.items[i];
 			break;
+		}
 	}
 	return log_cursor_seek_seq(cursor, first, err);
 }
