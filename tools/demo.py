@@ -161,7 +161,7 @@ The demo runs on, in containers.  To look:
 To stop it, and then locald itself:
 
   {locald.shown} -C examples/demo stop
-  {locald.shown} server shutdown
+  {locald.shown} daemon stop
 """, end="")
 
 

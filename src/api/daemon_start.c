@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "base/version.h"
 #include "loop/child.h"
 
 #include <errno.h>
@@ -34,9 +35,9 @@ static int check_version(const json_t *ping, struct error *err)
 	if (api == DAEMON_API_VERSION)
 		return 0;
 	error_set(err, ERR_DAEMON, "the daemon is locald %s (API %lld), this is locald %s (API %d)",
-	          json_get_str(ping, "version", "?"), (long long)api, LOCALD_VERSION,
+	          json_get_str(ping, "version", "?"), (long long)api, locald_version,
 	          DAEMON_API_VERSION);
-	return error_hint(err, "run `locald server shutdown`, then try again; services go on");
+	return error_hint(err, "run `locald daemon restart`: no service stops");
 }
 
 /* Connects and sees that a daemon of our kind answers. */
@@ -62,7 +63,7 @@ struct client *daemon_connect(const struct paths *paths, struct error *err)
 
 	if (!client && means_absent(err->code)) {
 		error_set(err, ERR_DAEMON, "the daemon is not running");
-		error_hint(err, "`locald up` or `locald server start` starts it");
+		error_hint(err, "`locald up` or `locald daemon start` starts it");
 	}
 	return client;
 }

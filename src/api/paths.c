@@ -145,6 +145,16 @@ char *paths_daemon_sock(const struct paths *paths)
 	return path_join(paths->run, "daemon.sock");
 }
 
+char *paths_proxy_sock(const struct paths *paths)
+{
+	return path_join(paths->run, "proxy.sock");
+}
+
+char *paths_proxy_memory(const struct paths *paths)
+{
+	return path_join(paths->run, "proxy.json");
+}
+
 char *paths_daemon_lock(const struct paths *paths)
 {
 	return path_join(paths->run, "daemon.lock");

@@ -31,6 +31,8 @@ int paths_create(const struct paths *paths, struct error *err);
 void paths_release(struct paths *paths);
 
 char *paths_daemon_sock(const struct paths *paths) must_check;
+char *paths_proxy_sock(const struct paths *paths) must_check;
+char *paths_proxy_memory(const struct paths *paths) must_check;
 char *paths_daemon_lock(const struct paths *paths) must_check;
 char *paths_daemon_log(const struct paths *paths) must_check;
 char *paths_state_db(const struct paths *paths) must_check;

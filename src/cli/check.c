@@ -214,7 +214,7 @@ static void check_daemon(struct cli *cli, struct finding *finding)
 	if (!cli->client && err.code == ERR_DAEMON) {
 		worse(finding, CHECK_LIMITED);
 		strbuf_adds(&finding->text, err.text);
-		strbuf_adds(&finding->fix, "locald server start");
+		strbuf_adds(&finding->fix, "locald daemon start");
 	} else if (!cli->client) {
 		worse(finding, CHECK_BROKEN);
 		strbuf_adds(&finding->text, err.text);

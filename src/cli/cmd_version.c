@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include "base/error.h"
+#include "base/version.h"
 
 struct version_options {
 	bool json;
@@ -18,11 +19,11 @@ static int run(struct cli *cli, int argc unused_arg, char **argv unused_arg,
 
 	if (cli->machine != MACHINE_OFF) {
 		cleanup_json json_t *object =
-			json_pack("{s:i, s:s}", "schema", 1, "version", LOCALD_VERSION);
+			json_pack("{s:i, s:s}", "schema", 1, "version", locald_version);
 
 		return cli_print_json(cli, object, err);
 	}
-	strbuf_addf(&out, "locald %s\n", LOCALD_VERSION);
+	strbuf_addf(&out, "locald %s\n", locald_version);
 	return output_data(&cli->output, &out, err);
 }
 

@@ -20,7 +20,7 @@ extern const struct command cmd_logs;
 extern const struct command cmd_overview;
 extern const struct command cmd_restart;
 extern const struct command cmd_run;
-extern const struct command cmd_server;
+extern const struct command cmd_daemon;
 extern const struct command cmd_service;
 extern const struct command cmd_status;
 extern const struct command cmd_stop;

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include "base/error.h"
+#include "base/version.h"
 
 static const char *const type_names[] = {
 	[OPTION_FLAG] = "flag",     [OPTION_COUNT] = "count", [OPTION_INT] = "integer",
@@ -79,7 +80,7 @@ json_t *surface_json(void)
 
 	json_set_int(object, "schema", 1);
 	json_set_str(object, "program", "locald");
-	json_set_str(object, "version", LOCALD_VERSION);
+	json_set_str(object, "version", locald_version);
 	json_object_set_new(object, "options", options_json(global_options));
 	json_object_set_new(object, "commands", commands_json(commands));
 	return object;

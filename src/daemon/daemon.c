@@ -290,7 +290,8 @@ static void send_routes(struct loop_source *source, void *data)
 {
 	struct daemon *daemon = data;
 
-	if (daemon->proxy)
+	/* What the proxy has is better than what is known before the keepers have answered. */
+	if (daemon->proxy && !daemon->is_settling)
 		proxy_worker_routes(daemon->proxy, routes_make(daemon, ++daemon->routes_version));
 }
 
@@ -368,14 +369,13 @@ int daemon_init(struct daemon *daemon, struct error *err)
 {
 	cleanup(error_release) struct error no_watch = ERROR_INIT;
 	cleanup(error_release) struct error no_proxy = ERROR_INIT;
-	cleanup_free char *memory = path_join(daemon->paths.run, "proxy.json");
 
 	daemon->started_real_ns = clock_real_ns();
 	daemon->route_timer = loop_add_timer(daemon->loop, -1, send_routes, daemon);
 	if (find_programs(daemon, err) < 0 || watch_signals(daemon, err) < 0 ||
 	    open_state(daemon, err) < 0)
 		return -1;
-	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, memory, &no_proxy);
+	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, &daemon->paths, &no_proxy);
 	if (!daemon->proxy)
 		log_err("no URLs: %s", no_proxy.text);
 	start_supervisor(daemon);
@@ -386,6 +386,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	    settle(daemon, err) < 0)
 		return -1;
 	watch_projects(daemon);
+	send_routes(daemon->route_timer, daemon);
 	return 0;
 }
 
@@ -398,12 +399,28 @@ int daemon_serve(struct daemon *daemon, struct error *err)
 	if (fd < 0)
 		return -1;
 	daemon->server = http_server_new(daemon->loop, fd, &config, err);
+	daemon->has_served = daemon->server != NULL;
 	return daemon->server ? 0 : -1;
+}
+
+static void count_process(const char *project, const struct service_snapshot *service, void *data)
+{
+	*(size_t *)data += service->pid > 0 || service->state == SERVICE_STARTING;
+}
+
+static bool has_processes(struct daemon *daemon)
+{
+	size_t count = 0;
+
+	if (daemon->supervisor)
+		supervisor_each(daemon->supervisor, NULL, count_process, &count);
+	return count > 0;
 }
 
 void daemon_release(struct daemon *daemon)
 {
 	cleanup_free char *path = paths_daemon_sock(&daemon->paths);
+	bool proxy_goes_on;
 
 	daemon->is_leaving = true;
 	if (daemon->server) {
@@ -415,9 +432,12 @@ void daemon_release(struct daemon *daemon)
 	project_ops_release(daemon);
 	run_containers_release(daemon);
 	prepare_release(daemon);
+	/* A daemon that failed to start ends nothing; without a service there is nothing to serve.
+	 */
+	proxy_goes_on = daemon->is_restarting || !daemon->has_served || has_processes(daemon);
 	supervisor_free(daemon->supervisor);
 	world_loop_release(&daemon->world_loop);
-	proxy_worker_free(daemon->proxy);
+	proxy_worker_free(daemon->proxy, proxy_goes_on);
 	array_foreach(project, &daemon->projects)
 		project_destroy(*project);
 	array_release(&daemon->projects);

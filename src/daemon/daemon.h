@@ -52,6 +52,8 @@ struct daemon {
 	struct file_watch *files;  /* NULL: no inotify, files are looked at */
 	ARRAY(struct live *) live; /* projects whose files are watched */
 	bool is_settling, is_leaving;
+	bool has_served;
+	bool is_restarting; /* leaves for the next daemon */
 };
 
 /* Everything but the control socket: that comes last, in daemon_serve(). */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/version.h"
 #include "daemon/daemon.h"
 #include "loop/loop.h"
 
@@ -96,7 +97,7 @@ static int run(struct daemon *daemon, struct options *options, struct error *err
 		return -1;
 	/* Whoever comes now connects; the lock is for those who start. */
 	close(take_fd(options->lock_fd));
-	log_info("locald %s serves %s", LOCALD_VERSION, daemon->paths.run);
+	log_info("locald %s serves %s", locald_version, daemon->paths.run);
 	tell_starter(options, NULL);
 	/* A signal may have come while the services were being found. */
 	return daemon->is_leaving ? 0 : loop_run(daemon->loop, err);

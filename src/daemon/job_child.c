@@ -50,7 +50,7 @@ static json_t *result_of_death(const struct job_child *job)
 	else
 		error_set(&err, ERR_FAILED, "%s was killed by signal %d", job->kind,
 		          job->exit.si_status);
-	error_hint(&err, "see the daemon's log: locald server status names it");
+	error_hint(&err, "see `locald daemon logs`");
 	json_set_str(result, "event", "result");
 	json_set_bool(result, "ok", false);
 	json_object_set_new(result, "error", api_error_to_json(&err, NULL));

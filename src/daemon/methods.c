@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "daemon/context.h"
 #include "daemon/daemon.h"
 #include "daemon/jobs.h"
@@ -28,7 +29,7 @@ static void ping(struct daemon *daemon, struct http_exchange *x, const struct ca
 {
 	json_t *object = json_object();
 
-	json_set_str(object, "version", LOCALD_VERSION);
+	json_set_str(object, "version", locald_version);
 	json_set_int(object, "api", DAEMON_API_VERSION);
 	json_set_int(object, "pid", getpid());
 	reply_json(x, 200, object);
@@ -83,7 +84,7 @@ static void jobs(struct daemon *daemon, struct http_exchange *x, const struct ca
 
 static void shutdown_all(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
-	shutdown_begin(daemon, x, json_get_bool(call->body, "services", false));
+	shutdown_begin(daemon, x, call->body);
 }
 
 static const struct method {

@@ -45,13 +45,14 @@ static void on_stopped(uint64_t operation, const struct service_result *results,
 		leave(departure);
 }
 
-void shutdown_begin(struct daemon *daemon, struct http_exchange *x, bool stop_services)
+void shutdown_begin(struct daemon *daemon, struct http_exchange *x, const json_t *how)
 {
 	struct departure *departure = xcalloc(1, sizeof(*departure));
 
 	departure->daemon = daemon;
 	departure->x = x;
-	if (stop_services) {
+	daemon->is_restarting = json_get_bool(how, "restart", false);
+	if (json_get_bool(how, "services", false)) {
 		array_foreach(project, &daemon->projects) {
 			cleanup(error_release) struct error err = ERROR_INIT;
 

@@ -1,9 +1,13 @@
-/* shutdown - `POST /v1/shutdown`: the daemon leaves, after its services when asked. */
+/*
+ * shutdown - `POST /v1/shutdown`: the daemon leaves, after its services when asked, or for the next
+ * daemon, which takes over everything.
+ */
 #pragma once
 
-#include <stdbool.h>
+#include <jansson.h>
 
 struct daemon;
 struct http_exchange;
 
-void shutdown_begin(struct daemon *daemon, struct http_exchange *x, bool stop_services);
+/* `how`: {"services": stop them too, "restart": another daemon comes at once}. */
+void shutdown_begin(struct daemon *daemon, struct http_exchange *x, const json_t *how);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/version.h"
 #include "daemon/daemon.h"
 #include "daemon/live.h"
 #include "daemon/proxy_worker.h"
@@ -139,7 +140,7 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 	char started[CLOCK_TEXT_SIZE];
 
 	clock_format_utc(daemon->started_real_ns, started);
-	json_set_str(object, "version", LOCALD_VERSION);
+	json_set_str(object, "version", locald_version);
 	json_set_int(object, "pid", getpid());
 	json_set_str(object, "started", started);
 	if (daemon->proxy) {

@@ -97,6 +97,11 @@ void acceptor_free(struct acceptor *acceptor)
 	free(acceptor);
 }
 
+int acceptor_fd(const struct acceptor *acceptor)
+{
+	return acceptor->fd;
+}
+
 void acceptor_pause(struct acceptor *acceptor, bool is_paused)
 {
 	if (acceptor->is_paused == is_paused)

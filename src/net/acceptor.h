@@ -21,4 +21,5 @@ struct acceptor *acceptor_new(struct loop *loop, int listen_fd, acceptor_fn *fn,
 void acceptor_free(struct acceptor *acceptor);
 DEFINE_FREEP(acceptor)
 
+int acceptor_fd(const struct acceptor *acceptor); /* the listening socket */
 void acceptor_pause(struct acceptor *acceptor, bool is_paused);

@@ -102,6 +102,48 @@ int listen_loopback(const int *ports, size_t count, struct listen_loopback *ret,
 	return error_set(err, EADDRINUSE, "no port to listen on: tried %s", tried.buf);
 }
 
+/* AF_INET or AF_INET6 when it is a TCP socket that listens, else -1. */
+static int listening_family(int sock)
+{
+	int domain, is_listening;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) < 0 || !is_listening)
+		return -1;
+	return domain == AF_INET || domain == AF_INET6 ? domain : -1;
+}
+
+int listen_loopback_take(int *fds, size_t count, struct listen_loopback *ret, struct error *err)
+{
+	struct listen_loopback taken = {.ipv4 = -1, .ipv6 = -1};
+
+	for (size_t i = 0; i < count; i++) {
+		int family = listening_family(fds[i]);
+
+		if (family == AF_INET && taken.ipv4 < 0)
+			taken.ipv4 = take_fd(fds[i]);
+		else if (family == AF_INET6 && taken.ipv6 < 0)
+			taken.ipv6 = take_fd(fds[i]);
+		else
+			close(take_fd(fds[i]));
+	}
+	taken.port = taken.ipv4 < 0 ? -1 : port_of(taken.ipv4);
+	if (taken.port < 0) {
+		listen_loopback_close(&taken);
+		return error_set(err, EBADF, "no socket among them that listens on 127.0.0.1");
+	}
+	*ret = taken;
+	return 0;
+}
+
+void listen_loopback_close(struct listen_loopback *listening)
+{
+	close_fd(&listening->ipv4);
+	close_fd(&listening->ipv6);
+	listening->ipv4 = listening->ipv6 = -1;
+}
+
 /* --- unix sockets --- */
 
 /* A path that fits sun_path: itself, or through /proc when it is too long. */
@@ -142,7 +184,7 @@ static int remove_old_socket(int dirfd, const char *path, struct error *err)
 	return 0;
 }
 
-int listen_unix(const char *path, struct error *err)
+static int listen_at(const char *path, int type, struct error *err)
 {
 	cleanup_free char *dir = path_dir(path);
 	cleanup_close int dirfd = -1, sock = -1;
@@ -156,7 +198,7 @@ int listen_unix(const char *path, struct error *err)
 	if (dirfd < 0 || short_path(path, dirfd, &addr, err) < 0 ||
 	    remove_old_socket(dirfd, path, err) < 0)
 		return -1;
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return error_errno(err, errno, "socket");
 	mask = umask(0177);
@@ -167,19 +209,39 @@ int listen_unix(const char *path, struct error *err)
 	return take_fd(sock);
 }
 
-int listen_unix_connect(const char *path, struct error *err)
+static int connect_to(const char *path, int type, struct error *err)
 {
 	cleanup_close int dirfd = open_dir_of(path, err), sock = -1;
 	struct sockaddr_un addr = {0};
 
 	if (dirfd < 0 || short_path(path, dirfd, &addr, err) < 0)
 		return -1;
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return error_errno(err, errno, "socket");
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return error_errno(err, errno, "connect to %s", path);
 	return take_fd(sock);
+}
+
+int listen_unix(const char *path, struct error *err)
+{
+	return listen_at(path, SOCK_STREAM, err);
+}
+
+int listen_unix_packets(const char *path, struct error *err)
+{
+	return listen_at(path, SOCK_SEQPACKET, err);
+}
+
+int listen_unix_connect(const char *path, struct error *err)
+{
+	return connect_to(path, SOCK_STREAM, err);
+}
+
+int listen_unix_packets_connect(const char *path, struct error *err)
+{
+	return connect_to(path, SOCK_SEQPACKET, err);
 }
 
 bool listen_unix_peer(int fd, uid_t *uid, pid_t *pid)

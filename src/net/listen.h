@@ -23,6 +23,9 @@ struct listen_loopback {
  * allowed.  A 0 in the list is any free port.  EADDRINUSE names what was tried.
  */
 int listen_loopback(const int *ports, size_t count, struct listen_loopback *ret, struct error *err);
+/* The same from the sockets that another process had; takes them, on failure too. */
+int listen_loopback_take(int *fds, size_t count, struct listen_loopback *ret, struct error *err);
+void listen_loopback_close(struct listen_loopback *listening);
 
 /*
  * A unix socket of mode 0600 in a private directory (fs_mkdirs_private()).  Replaces a
@@ -32,6 +35,10 @@ int listen_loopback(const int *ports, size_t count, struct listen_loopback *ret,
 int listen_unix(const char *path, struct error *err);
 /* Connects to it; a blocking socket, for clients without a loop. */
 int listen_unix_connect(const char *path, struct error *err);
+
+/* The same for packets (SOCK_SEQPACKET). */
+int listen_unix_packets(const char *path, struct error *err);
+int listen_unix_packets_connect(const char *path, struct error *err);
 
 /* Who is at the other end of a unix socket; false for other sockets. */
 bool listen_unix_peer(int fd, uid_t *uid, pid_t *pid);

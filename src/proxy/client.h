@@ -32,6 +32,7 @@ struct proxy {
 	/* Bytes gathered for one write each; empty between callbacks. */
 	struct strbuf to_upstream, to_client;
 	uint64_t requests;
+	bool is_draining;
 };
 
 enum client_state {

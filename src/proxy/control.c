@@ -3,12 +3,14 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int send_json(int sock, const json_t *message, const int *fds, size_t count,
                      struct error *err)
@@ -26,6 +28,21 @@ int control_send_listen(int sock, const int *ports, const int *fds, size_t count
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, json_integer(ports[i]));
 	json_object_set_new(message, "ports", list);
+	return send_json(sock, message, fds, count, err);
+}
+
+int control_send_op(int sock, const char *op, struct error *err)
+{
+	cleanup_json json_t *message = json_pack("{s:s}", "op", op);
+
+	return send_json(sock, message, NULL, 0, err);
+}
+
+int control_send_hello(int sock, const int *fds, size_t count, struct error *err)
+{
+	cleanup_json json_t *message = json_pack("{s:s, s:s, s:i}", "op", "hello", "version",
+	                                         locald_version, "pid", (int)getpid());
+
 	return send_json(sock, message, fds, count, err);
 }
 

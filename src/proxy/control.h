@@ -6,12 +6,14 @@
  *	                {"op":"routes","version":N,"routes":[{"host","project","service","port",
  *	                 "state","detail","log":[…]}]}      the whole table, at each change
  *	                {"op":"routes","memfd":true}        the same message, in the attached memfd
- *	                {"op":"count"}
- *	proxy → daemon  {"op":"ready"}                      after the first listen
+ *	                {"op":"count"}, {"op":"end"}
+ *	                {"op":"drain"}                      accept no more, end with the last
+ *connection proxy → daemon  {"op":"hello","version","pid"}      to a new daemon; what it listens on
+ *attached
+ *	                {"op":"ready"}                      after the first listen
  *	                {"op":"counts","requests":N,"connections":N,"tunnels":N,"upstream":N,…}
  *
- * The sending functions are the daemon's; they do not block on a socket that is
- * non-blocking (EAGAIN: send again later; only the newest table matters).
+ * Sending never blocks on a non-blocking socket (EAGAIN: again later).
  */
 #pragma once
 
@@ -30,5 +32,10 @@ int control_send_listen(int sock, const int *ports, const int *fds, size_t count
                         struct error *err);
 /* `json` is the whole routes message; goes into a sealed memfd when it is too big for a packet. */
 int control_send_routes(int sock, const char *json, size_t len, struct error *err);
+/* `op` is a message without anything else. */
+int control_send_op(int sock, const char *op, struct error *err);
+
+/* The proxy's side: who it is, and what it listens on. */
+int control_send_hello(int sock, const int *fds, size_t count, struct error *err);
 /* The proxy's side: the message in a memfd; NULL when it is not sealed, too big or not JSON. */
 json_t *control_read_table(int memfd, struct error *err);

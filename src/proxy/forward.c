@@ -147,7 +147,7 @@ void forward_request(struct client *client)
 
 	client->is_head = str_eq(message->head.method, "HEAD");
 	client->is_http10 = message->head.version == 10;
-	client->is_last = message->is_last || client->is_http10;
+	client->is_last = message->is_last || client->is_http10 || client->proxy->is_draining;
 	client->wants_html = page_wants_html(&message->head);
 	if (str_eq(message->head.method, "TRACE")) {
 		client_send_text(client, 405, "TRACE is not served.");

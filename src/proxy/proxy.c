@@ -26,6 +26,15 @@ struct proxy *proxy_new(struct loop *loop, size_t max_clients)
 	return proxy;
 }
 
+static void close_listeners(struct proxy *proxy)
+{
+	array_foreach(listener, &proxy->listeners) {
+		acceptor_free((*listener)->acceptor);
+		free(*listener);
+	}
+	array_release(&proxy->listeners);
+}
+
 void proxy_free(struct proxy *proxy)
 {
 	if (!proxy)
@@ -33,11 +42,7 @@ void proxy_free(struct proxy *proxy)
 	while (proxy->clients)
 		client_drop(proxy->clients);
 	tunnels_release(&proxy->tunnels);
-	array_foreach(listener, &proxy->listeners) {
-		acceptor_free((*listener)->acceptor);
-		free(*listener);
-	}
-	array_release(&proxy->listeners);
+	close_listeners(proxy);
 	upstream_pool_free(proxy->pool);
 	routes_release(&proxy->routes);
 	strbuf_release(&proxy->to_upstream);
@@ -101,6 +106,21 @@ int proxy_listen(struct proxy *proxy, int listen_fd, struct error *err)
 		return -1;
 	*array_add(&proxy->listeners) = take_ptr(listener);
 	return 0;
+}
+
+size_t proxy_listeners(const struct proxy *proxy, int *fds, size_t max)
+{
+	size_t count = 0;
+
+	for (; count < proxy->listeners.len && count < max; count++)
+		fds[count] = acceptor_fd(proxy->listeners.items[count]->acceptor);
+	return count;
+}
+
+void proxy_drain(struct proxy *proxy)
+{
+	proxy->is_draining = true;
+	close_listeners(proxy);
 }
 
 /* --- routes --- */

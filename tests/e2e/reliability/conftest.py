@@ -31,7 +31,7 @@ import shutil
 
 import pytest
 
-from support import rows
+from support import rows, web
 
 FULL_TIMEOUT = 3600
 HERE = pathlib.Path(__file__).resolve().parent
@@ -68,6 +68,21 @@ def row(request):
     """The row that this test is about, for its figures."""
     made = request.node.stash[ROW_KEY] = rows.Row(request.module, request.node.name)
     return made
+
+
+@pytest.fixture
+def channels():
+    """Opens WebSockets: channels(url); closed before the audit."""
+    opened = []
+
+    def open_one(url):
+        opened.append(web.WebSocket(url))
+        assert opened[-1].status == 101
+        return opened[-1]
+
+    yield open_one
+    for channel in opened:
+        channel.close()
 
 
 @pytest.fixture(scope="session")

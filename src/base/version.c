@@ -1,0 +1,3 @@
+#include "base/version.h"
+
+const char locald_version[] = LOCALD_VERSION;

@@ -1,0 +1,107 @@
+"""What several rows do: projects of many services, and a look at every line that was stored."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import threading
+import time
+import urllib.parse
+
+from support.sandbox import wait_readable
+
+# HTTP and an echoing WebSocket on $PORT.
+APP = ["python3", pathlib.Path(__file__).resolve().parent.parent.parent / "support/apps/app.py"]
+LEDGER = ("starts", "ends", "lines", "begun_out", "begun_err", "written_out", "written_err")
+
+
+def service(name, words, **keys):
+    """A table of locald.toml."""
+    lines = [f"[services.{name}]", f"command = {json.dumps([str(word) for word in words])}"]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    return "\n".join(lines) + "\n\n"
+
+
+def ledger(path):
+    """The counters of `svc ledger FILE` (struct svc_ledger)."""
+    return dict(zip(LEDGER, struct.unpack("=7Q", path.read_bytes()), strict=True))
+
+
+def output(project, name):
+    """Every stored record of what a service wrote, oldest first."""
+    events = project.run("logs", "--json", "-n", "1000000", name).events
+    return [event for event in events if event.get("stream") in ("out", "err")]
+
+
+def numbers(project, name):
+    """The numbered lines of `svc lines` that are stored."""
+    return [int(record["text"]) for record in output(project, name) if record["text"].isdigit()]
+
+
+def missing_and_doubled(found):
+    """Of numbers that should count up by one."""
+    wanted = range(found[0], found[-1] + 1) if found else []
+    return len(set(wanted) - set(found)), len(found) - len(set(found))
+
+
+def identities(project):
+    return {name: (s["pid"], s["run"]) for name, s in project.services().items()}
+
+
+def kill(pid, signo=signal.SIGKILL):
+    """Returns when the process is gone."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signo)
+        wait_readable(pidfd, 20)
+    finally:
+        os.close(pidfd)
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Visitor:
+    """Asks a URL again and again, one new connection each, and counts what goes wrong."""
+
+    def __init__(self, url):
+        parts = urllib.parse.urlsplit(url)
+        self.address, self.host = ("127.0.0.1", parts.port or 80), parts.netloc
+        self.answered, self.refused, self.broken = 0, 0, []
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        request = f"GET / HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode()
+        while not self.is_over.is_set():
+            try:
+                with socket.create_connection(self.address, 30) as sock:
+                    sock.sendall(request)
+                    answer = b""
+                    while piece := sock.recv(65536):
+                        answer += piece
+            except ConnectionRefusedError:
+                self.refused += 1
+            except OSError as error:
+                self.broken.append(repr(error))
+            else:
+                if answer.startswith(b"HTTP/1.1 200 "):
+                    self.answered += 1
+                else:
+                    self.broken.append(answer[:200].decode(errors="replace"))
+            time.sleep(0.002)
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join(60)
