@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -127,12 +128,39 @@ int json_to_strv(const json_t *array, const char *what, struct strv *out, struct
 	if (!json_is_array(array))
 		return error_set(err, ERR_USAGE, "\"%s\" is not an array", what);
 	json_array_foreach(array, i, item) {
-		if (!json_is_string(item))
+		const char *encoded = json_get_str(item, "base64", NULL);
+		cleanup(strbuf_release) struct strbuf bytes = STRBUF_INIT;
+
+		if (json_is_string(item))
+			strbuf_add(&bytes, json_string_value(item), json_string_length(item));
+		else if (!encoded)
 			return error_set(err, ERR_USAGE, "\"%s\" has a value that is not a string",
 			                 what);
-		strv_add(out, json_string_value(item));
+		else if (base64_decode(encoded, &bytes, err) < 0)
+			return error_wrap(err, "\"%s\"", what);
+		if (strlen(bytes.buf) != bytes.len)
+			return error_set(err, ERR_USAGE, "\"%s\" has a NUL character", what);
+		strv_add(out, bytes.buf);
 	}
 	return 0;
+}
+
+json_t *json_from_raw_strv(const struct strv *v)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < v->len; i++) {
+		cleanup(strbuf_release) struct strbuf encoded = STRBUF_INIT;
+		json_t *item = json_string(v->items[i]);
+
+		if (!item) {
+			base64_encode(v->items[i], strlen(v->items[i]), &encoded);
+			item = json_object();
+			json_set_str(item, "base64", encoded.buf);
+		}
+		json_array_append_new(array, item);
+	}
+	return array;
 }
 
 json_t *json_from_strv(const struct strv *v)

@@ -41,6 +41,11 @@ void json_set_int(json_t *object, const char *key, int64_t value);
 void json_set_bool(json_t *object, const char *key, bool value);
 
 struct strv;
-/* An array of strings to a vector and back; anything else in it is an error. */
+/*
+ * An array of strings to a vector and back; anything else in it is an error.  Where every
+ * byte counts (environments, commands), json_from_raw_strv() writes what is not UTF-8 as
+ * {"base64": …}; json_from_strv() puts U+FFFD there.
+ */
 int json_to_strv(const json_t *array, const char *what, struct strv *out, struct error *err);
 json_t *json_from_strv(const struct strv *v);
+json_t *json_from_raw_strv(const struct strv *v);

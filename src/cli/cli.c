@@ -64,15 +64,6 @@ int cli_find_project(struct cli *cli, struct error *err)
 	return cli->root ? 0 : -1;
 }
 
-static void warn(struct cli *cli, const char *text)
-{
-	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
-
-	style_text(&out, &cli->output.err, COLOUR_YELLOW, "warning");
-	strbuf_addf(&out, ": %s\n", text);
-	output_note(&cli->output, &out);
-}
-
 int cli_start_daemon(struct cli *cli, struct error *err)
 {
 	bool started;
@@ -306,25 +297,13 @@ int cli_print_json(struct cli *cli, const json_t *value, struct error *err)
 	return output_data(&cli->output, &out, err);
 }
 
-json_t *cli_environment(struct cli *cli)
+json_t *cli_environment(void)
 {
-	json_t *array = json_array();
+	cleanup(strv_release) struct strv env = STRV_INIT;
 
-	for (char **entry = environ; *entry; entry++) {
-		json_t *text = json_string(*entry);
-
-		if (text) {
-			json_array_append_new(array, text);
-		} else {
-			cleanup_free char *name = xstrndup(*entry, strcspn(*entry, "="));
-			cleanup_free char *safe = style_safe_dup(name);
-			cleanup_free char *message = xasprintf(
-				"environment variable %s is not UTF-8 and is left out", safe);
-
-			warn(cli, message);
-		}
-	}
-	return array;
+	for (char **entry = environ; *entry; entry++)
+		strv_add(&env, *entry);
+	return json_from_raw_strv(&env);
 }
 
 json_t *cli_json_names(int count, char **names)

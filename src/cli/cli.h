@@ -78,8 +78,8 @@ int cli_report(struct cli *cli, const struct error *err);
 /* One JSON value and a line's end to stdout. */
 int cli_print_json(struct cli *cli, const json_t *value, struct error *err);
 
-/* This process's environment; what JSON cannot carry is left out, with a warning. */
-json_t *cli_environment(struct cli *cli);
+/* This process's environment. */
+json_t *cli_environment(void);
 
 /* Names from a command line as a JSON array. */
 json_t *cli_json_names(int count, char **names);

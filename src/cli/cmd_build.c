@@ -56,7 +56,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, 
 
 	json_set_str(params, "root", cli->root);
 	json_object_set_new(params, "services", cli_json_names(argc, argv));
-	json_object_set_new(params, "env", cli_environment(cli));
+	json_object_set_new(params, "env", cli_environment());
 	result = job_run(cli, "build", "build", params, err);
 	return result ? show(cli, result, err) : -1;
 }

@@ -24,7 +24,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	progress_init(&progress, cli, "restart");
 	json_set_str(body, "root", cli->root);
 	json_object_set_new(body, "services", cli_json_names(argc, argv));
-	json_object_set_new(body, "env", cli_environment(cli));
+	json_object_set_new(body, "env", cli_environment());
 	json_set_bool(body, "with_dependents", restart->with_dependents);
 	cli->unchanged = "nothing was changed; what runs goes on";
 	r = progress_run(&progress, "/v1/restart", body, err);

@@ -48,7 +48,7 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct run_
 	json_set_str(body, "root", cli->root);
 	json_set_str(body, "service", argv[0]);
 	json_object_set_new(body, "argv", cli_json_names(argc - 1, argv + 1));
-	json_object_set_new(body, "env", cli_environment(cli));
+	json_object_set_new(body, "env", cli_environment());
 	json_set_bool(body, "no_deps", run->no_deps);
 	json_set_bool(body, "shell", run->shell);
 	json_set_bool(body, "terminal", isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));

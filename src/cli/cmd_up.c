@@ -41,7 +41,7 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct up_o
 	json_t *body = json_object();
 
 	json_set_str(body, "root", cli->root);
-	json_object_set_new(body, "env", cli_environment(cli));
+	json_object_set_new(body, "env", cli_environment());
 	json_object_set_new(body, "services", cli_json_names(argc, argv));
 	json_object_set_new(body, "host", list_to_json(&up->host));
 	json_object_set_new(body, "container", list_to_json(&up->container));

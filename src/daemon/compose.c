@@ -338,7 +338,7 @@ static void set_fingerprint(const struct compose_request *request,
 	strv_copy(&lasting, env);
 	strv_env_unset(&lasting, "LOCALD_URL");
 	json_object_set_new(all, "config", service_to_json(service));
-	json_object_set_new(all, "env", json_from_strv(&lasting));
+	json_object_set_new(all, "env", json_from_raw_strv(&lasting));
 	json_set_str(all, "cwd", plan->cwd);
 	json_set_int(all, "mode", plan->mode);
 	json_set_int(all, "port", plan->port);

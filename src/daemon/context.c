@@ -84,7 +84,7 @@ static json_t *host_context(const struct service_snapshot *service, struct error
 	context = json_object();
 	json_set_str(context, "mode", "host");
 	json_set_str(context, "cwd", folder);
-	json_object_set_new(context, "env", json_from_strv(&env));
+	json_object_set_new(context, "env", json_from_raw_strv(&env));
 	return context;
 }
 
@@ -99,7 +99,7 @@ static json_t *container_context(const struct daemon *daemon, const struct proje
 	context = json_object();
 	json_set_str(context, "mode", "container");
 	json_set_str(context, "service", service->plan->name);
-	json_object_set_new(context, "runtime", json_from_strv(&argv));
+	json_object_set_new(context, "runtime", json_from_raw_strv(&argv));
 	json_object_set_new(context, "container",
 	                    json_sprintf("%s.%s", project->id, service->plan->name));
 	return context;

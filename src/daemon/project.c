@@ -155,7 +155,7 @@ static json_t *health_to_json(const struct plan_health *health)
 	json_set_int(object, "kind", health->kind);
 	json_set_str(object, "path", health->path);
 	json_set_str(object, "pattern", health->pattern);
-	json_object_set_new(object, "argv", json_from_strv(&health->argv));
+	json_object_set_new(object, "argv", json_from_raw_strv(&health->argv));
 	json_set_int(object, "interval_ms", health->interval_ms);
 	json_set_int(object, "timeout_ms", health->timeout_ms);
 	json_set_int(object, "start_period_ms", health->start_period_ms);
@@ -171,8 +171,8 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_set_str(object, "name", plan->name);
 	json_set_str(object, "group", plan->group);
 	json_set_int(object, "mode", plan->mode);
-	json_object_set_new(object, "argv", json_from_strv(&plan->argv));
-	json_object_set_new(object, "env", json_from_strv(&plan->env));
+	json_object_set_new(object, "argv", json_from_raw_strv(&plan->argv));
+	json_object_set_new(object, "env", json_from_raw_strv(&plan->env));
 	json_set_str(object, "cwd", plan->cwd);
 	json_set_bool(object, "has_port", plan->has_port);
 	json_set_int(object, "port", plan->port);
@@ -180,7 +180,7 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_object_set_new(object, "health", health_to_json(&plan->health));
 	json_set_int(object, "stop_signal", plan->stop_signal);
 	json_set_int(object, "stop_timeout_ms", plan->stop_timeout_ms);
-	json_object_set_new(object, "stop_argv", json_from_strv(&plan->stop_argv));
+	json_object_set_new(object, "stop_argv", json_from_raw_strv(&plan->stop_argv));
 	json_set_bool(object, "tty", plan->tty);
 	json_set_bool(object, "stdin", plan->has_stdin);
 	json_set_bool(object, "oneshot", plan->oneshot);
@@ -263,7 +263,7 @@ static json_t *context_to_json(const struct up_context *context)
 {
 	json_t *object = json_object();
 
-	json_object_set_new(object, "env", json_from_strv(&context->shell_env));
+	json_object_set_new(object, "env", json_from_raw_strv(&context->shell_env));
 	json_object_set_new(object, "host", json_from_strv(&context->host));
 	json_object_set_new(object, "container", json_from_strv(&context->container));
 	json_set_bool(object, "no_deps", context->no_deps);

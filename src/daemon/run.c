@@ -56,8 +56,8 @@ static void answer_host(struct project_op *op, const struct service_plan *plan,
 
 	json_set_str(context, "mode", "host");
 	json_set_str(context, "cwd", plan->cwd);
-	json_object_set_new(context, "argv", json_from_strv(argv));
-	json_object_set_new(context, "env", json_from_strv(&plan->env));
+	json_object_set_new(context, "argv", json_from_raw_strv(argv));
+	json_object_set_new(context, "env", json_from_raw_strv(&plan->env));
 	project_op_finish(op, NULL, json_pack("{s:o}", "context", context));
 }
 

@@ -136,7 +136,7 @@ static int tell_command(struct run_container *run, const char *bundle, struct er
 	strv_add(&argv, bundle);
 	strv_add(&argv, run->id);
 	json_set_str(context, "mode", "container");
-	json_object_set_new(context, "argv", json_from_strv(&argv));
+	json_object_set_new(context, "argv", json_from_raw_strv(&argv));
 	json_object_set_new(result, "context", context);
 	reply_line(run->x, result);
 	return 0;
