@@ -3,10 +3,11 @@
 #include "base/error.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/report_plan.h"
 
 struct up_options {
 	struct option_list host, container;
-	bool no_deps, json;
+	bool no_deps, plan, json;
 };
 
 static const struct option options[] = {
@@ -16,6 +17,8 @@ static const struct option options[] = {
                  COMPLETE_SERVICES),
 	OPT_FLAG(0, "json", struct up_options, json, "Print events as JSON, one a line"),
 	OPT_FLAG(0, "no-deps", struct up_options, no_deps, "Leave dependencies alone"),
+	OPT_FLAG(0, "plan", struct up_options, plan,
+                 "Show what would be done, and why; do nothing"),
 	OPT_END,
 };
 
@@ -46,6 +49,7 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct up_o
 	json_object_set_new(body, "host", list_to_json(&up->host));
 	json_object_set_new(body, "container", list_to_json(&up->container));
 	json_set_bool(body, "no_deps", up->no_deps);
+	json_set_bool(body, "plan", up->plan);
 	return body;
 }
 
@@ -88,6 +92,16 @@ int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struc
 	return -1;
 }
 
+static int show_plan(struct cli *cli, const struct progress *progress, int r, struct error *err)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	if (r < 0 || cli->machine != MACHINE_OFF)
+		return r;
+	report_plan(json_object_get(progress->result, "plan"), &cli->output.out, &out);
+	return output_data(&cli->output, &out, err);
+}
+
 static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
 {
 	const struct up_options *up = values;
@@ -99,7 +113,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	body = request(cli, argc, argv, up);
 	cli->unchanged = "nothing was changed; what runs goes on";
 	r = progress_run(&progress, "/v1/up", body, err);
-	return cli_finish_up(cli, &progress, r, err);
+	return up->plan ? show_plan(cli, &progress, r, err) : cli_finish_up(cli, &progress, r, err);
 }
 
 static const char *const examples[] = {
@@ -107,6 +121,8 @@ static const char *const examples[] = {
 	"start everything and wait until it is ready",
 	"locald up web",
 	"start web and what it depends on",
+	"locald up --plan",
+	"what would be started, restarted and stopped, and why",
 	"locald up --host api",
 	"run api on the host this time",
 	NULL,

@@ -321,6 +321,15 @@ static json_t *bundle_of(const struct compose_request *request,
 	return bundle;
 }
 
+static json_t *env_list_to_json(const struct env_list *env)
+{
+	json_t *object = json_object();
+
+	array_foreach(entry, &env->list)
+		json_set_str(object, entry->name, entry->value);
+	return object;
+}
+
 /*
  * The shell's environment is left out: another terminal's SHLVL is no reason to
  * restart anything.  What the configuration takes from it (${env.X}) is in.
@@ -347,7 +356,9 @@ static void set_fingerprint(const struct compose_request *request,
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	sha256_digest_of(text, strlen(text), digest);
 	plan->fingerprint = xstrdup(digest);
-	extra->made_of = take_ptr(text);
+	/* Only to be shown. */
+	json_object_set_new(all, "shared_env", env_list_to_json(&request->config->env));
+	extra->made_of = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 static int check_workdir(const struct service_config *service, struct diagnostics *diags)

@@ -33,7 +33,7 @@ struct project_op {
 	char head[GIT_COMMIT_SIZE];  /* … and the commit at that time */
 	struct diagnostics diags;
 	struct up_context context;
-	bool build_only, force_restart, with_dependents;
+	bool build_only, plan_only, force_restart, with_dependents;
 	bool is_reload, has_applied;
 	struct strv forced;        /* services to restart though unchanged; empty: all of them */
 	struct strv images_wanted; /* services whose image is still to be made */
@@ -62,6 +62,10 @@ struct compose_request project_op_compose_request(struct project_op *op);
 void project_op_add_with_dependencies(const struct project_op *op, const char *name,
                                       struct strv *out);
 int project_op_approve(struct project_op *op, struct error *err);
+/* project_op_reload.c: images count as they were when the plans were made. */
+void project_op_keep_images(struct project_op *op, const struct project *known);
+/* project_op_plan.c: answers with what would be done. */
+void project_op_plan(struct project_op *op);
 /* Makes the images that are wanted, then applies, or ends. */
 void project_op_next_images(struct project_op *op);
 

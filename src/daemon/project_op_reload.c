@@ -38,21 +38,15 @@ void project_op_cancel_reload(struct daemon *daemon, const char *project, bool b
 
 /* --- which services --- */
 
-static const char *image_of(const struct project *project, const char *service)
-{
-	int i = project_index(project, service);
-
-	return i < 0 ? NULL : project->extras.items[i].image;
-}
-
 /* An edit of the configuration is no reason to build what it does not touch. */
-static void keep_images(struct project_op *op, const struct project *known)
+void project_op_keep_images(struct project_op *op, const struct project *known)
 {
-	array_foreach(plan, &known->plans) {
-		const char *image = image_of(known, plan->name);
+	array_foreach(extra, &known->extras) {
+		size_t i = array_index(&known->extras, extra);
 
-		if (image)
-			json_set_str(op->images, plan_service(plan), image);
+		if (extra->image)
+			json_set_str(op->images, plan_service(&known->plans.items[i]),
+			             extra->image);
 	}
 }
 
@@ -124,7 +118,7 @@ void project_op_reload(struct daemon *daemon, const struct project *project,
 	*inputs = (struct config_inputs)CONFIG_INPUTS_INIT;
 	(void)str_copy(op->head, sizeof(op->head), commit);
 	up_context_copy(&op->context, &project->context);
-	keep_images(op, project);
+	project_op_keep_images(op, project);
 	if (choose_services(op, project, owed, &err) < 0 || project_op_approve(op, &err) < 0) {
 		project_op_finish(op, &err, NULL);
 		return;

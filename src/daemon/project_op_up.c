@@ -388,7 +388,7 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 	}
 	if (op->run_service)
 		leave_out(&op->services, op->run_service);
-	return project_op_approve(op, err);
+	return op->plan_only ? 0 : project_op_approve(op, err);
 }
 
 enum op_kind { OP_UP, OP_BUILD, OP_RUN };
@@ -405,13 +405,9 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 		reply_error(x, &err, NULL);
 		return;
 	}
-	if (json_get_bool(request, "plan", false)) {
-		error_set(&err, ERR_UNSUPPORTED, "a plan without applying it is not supported yet");
-		reply_error(x, &err, NULL);
-		return;
-	}
 	op = project_op_new(daemon, x, "");
 	op->build_only = kind == OP_BUILD;
+	op->plan_only = kind == OP_UP && json_get_bool(request, "plan", false);
 	op->run_service = xstrdup_null(run_service);
 	op->run_request = run_service ? json_incref((json_t *)request) : NULL;
 	/* An image is built without those of the services it depends on. */
@@ -421,6 +417,11 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 	if (load(op, request, root, &err) < 0) {
 		reply_error(x, &err, &op->diags);
 		project_op_free(op);
+		return;
+	}
+	if (op->plan_only) {
+		project_op_begin(op);
+		project_op_plan(op);
 		return;
 	}
 	project_op_cancel_reload(daemon, op->project_id, true);

@@ -104,6 +104,17 @@ void port_pool_give(struct port_pool *pool, const char *owner)
 	array_remove(&pool->leases, lease);
 }
 
+struct port_pool port_pool_copy(const struct port_pool *pool)
+{
+	struct port_pool copy = *pool;
+
+	copy.leases.items = NULL;
+	copy.leases.len = copy.leases.cap = 0;
+	array_foreach(lease, &pool->leases)
+		*array_add(&copy.leases) = (struct port_lease){xstrdup(lease->owner), lease->port};
+	return copy;
+}
+
 void port_pool_release(struct port_pool *pool)
 {
 	array_foreach(lease, &pool->leases)

@@ -37,6 +37,8 @@ struct port_pool {
 };
 
 void port_pool_release(struct port_pool *pool);
+/* With leases of its own; released like any other. */
+struct port_pool port_pool_copy(const struct port_pool *pool);
 
 /* The owner's port, chosen on first use; -1 with EADDRINUSE when none is left. */
 int port_pool_take(struct port_pool *pool, const char *owner, struct error *err);
