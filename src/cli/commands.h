@@ -12,6 +12,7 @@ extern const struct command cmd_complete;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_doctor;
+extern const struct command cmd_attach;
 extern const struct command cmd_exec;
 extern const struct command cmd_explain;
 extern const struct command cmd_help;

@@ -1,9 +1,16 @@
 #include "keeper/keeper.h"
 
 #include "base/error.h"
+#include "keeper/log_tail.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+
+/* What who attaches gets to see first, and room for it in the socket beside new output. */
+#define HISTORY_BYTES (64UL * 1024)
+#define ATTACHED_ROOM (512 * 1024)
+
+static void tell_output(const char *bytes, size_t len, void *data);
 
 static bool send_packet(struct keeper_client *client, const struct keeper_packet *packet)
 {
@@ -16,10 +23,104 @@ static bool send_packet(struct keeper_client *client, const struct keeper_packet
 	return n == (ssize_t)text.len;
 }
 
+/* Listens to the output as long as somebody is attached. */
+static void set_taps(struct keeper *keeper)
+{
+	bool is_needed = false;
+
+	for (size_t i = 0; i < keeper->client_count; i++)
+		is_needed |= keeper->clients[i].is_attached;
+	for (int i = 0; i < 2; i++) {
+		keeper->io.captures[i].tap = is_needed ? tell_output : NULL;
+		keeper->io.captures[i].tap_data = keeper;
+	}
+}
+
 static void drop_client(struct keeper *keeper, struct keeper_client *client)
 {
+	bool was_attached = client->is_attached;
+
 	close(client->fd);
 	*client = keeper->clients[--keeper->client_count];
+	if (was_attached)
+		set_taps(keeper);
+}
+
+static bool send_data(struct keeper_client *client, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		struct keeper_packet packet = {
+			.op = KEEPER_DATA,
+			.data = bytes,
+			.data_len = len < KEEPER_DATA_MAX ? len : KEEPER_DATA_MAX,
+		};
+
+		if (!send_packet(client, &packet))
+			return false;
+		bytes += packet.data_len;
+		len -= packet.data_len;
+	}
+	return true;
+}
+
+/* Nobody is waited for: who is too slow can attach again, and gets the latest output then. */
+static void tell_output(const char *bytes, size_t len, void *data)
+{
+	struct keeper *keeper = data;
+
+	for (size_t i = keeper->client_count; i-- > 0;) {
+		struct keeper_client *client = &keeper->clients[i];
+
+		if (client->is_attached && !send_data(client, bytes, len))
+			drop_client(keeper, client);
+	}
+}
+
+struct history {
+	struct keeper_client *client;
+	bool has_failed;
+};
+
+static void tell_history(const char *bytes, size_t len, void *data)
+{
+	struct history *history = data;
+
+	history->has_failed = history->has_failed || !send_data(history->client, bytes, len);
+}
+
+static struct keeper_client *writer_of(struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->client_count; i++)
+		if (keeper->clients[i].is_writer)
+			return &keeper->clients[i];
+	return NULL;
+}
+
+/* NULL, or why not. */
+static const char *attach(struct keeper *keeper, struct keeper_client *client,
+                          const struct keeper_packet *request)
+{
+	const struct keeper_client *writer = writer_of(keeper);
+	struct history history = {.client = client};
+	int room = ATTACHED_ROOM;
+
+	if (request->write && keeper->io.input < 0)
+		return "the service has no input";
+	if (request->write && writer && writer != client)
+		return "another client writes";
+	client->is_writer = request->write;
+	if (request->write)
+		program_io_resize(&keeper->io, request->rows, request->cols);
+	if (client->is_attached)
+		return NULL;
+	(void)setsockopt(client->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	log_writer_flush(&keeper->log);
+	log_tail_read(&keeper->log, HISTORY_BYTES, tell_history, &history);
+	for (int i = 0; i < 2; i++)
+		tell_history(keeper->io.captures[i].buf, keeper->io.captures[i].len, &history);
+	client->is_attached = true;
+	set_taps(keeper);
+	return NULL;
 }
 
 static struct keeper_packet status_packet(struct keeper *keeper)
@@ -67,6 +168,8 @@ void keeper_accept(struct keeper *keeper)
 static bool obey(struct keeper *keeper, struct keeper_client *client,
                  const struct keeper_packet *request, struct keeper_packet *reply)
 {
+	const char *refusal = NULL;
+
 	switch (request->op) {
 	case KEEPER_SUBSCRIBE:
 		client->is_subscribed = true;
@@ -84,16 +187,24 @@ static bool obey(struct keeper *keeper, struct keeper_client *client,
 		keeper_signal_all(keeper, request->signal);
 		return false;
 	case KEEPER_ATTACH:
+		refusal = attach(keeper, client, request);
+		break;
 	case KEEPER_RESIZE:
 	case KEEPER_DATA:
-		str_copy(reply->text, sizeof(reply->text), "attaching is not supported yet");
-		return true;
+		if (!client->is_writer)
+			refusal = "not attached to write";
+		else if (request->op == KEEPER_DATA)
+			program_io_write(&keeper->io, request->data, request->data_len);
+		else
+			program_io_resize(&keeper->io, request->rows, request->cols);
+		break;
 	case KEEPER_STATUS:
 	case KEEPER_ERROR:
+		refusal = "that is for the keeper to say";
 		break;
 	}
-	str_copy(reply->text, sizeof(reply->text), "that is for the keeper to say");
-	return true;
+	str_copy(reply->text, sizeof(reply->text), refusal ?: "");
+	return refusal != NULL;
 }
 
 void keeper_serve(struct keeper *keeper, struct keeper_client *client)

@@ -365,8 +365,13 @@ static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 	for (int i = 0; i < 2; i++)
 		fds[POLL_OUTPUT + i] = (struct pollfd){
 			.fd = io->captures[i].is_over ? -1 : io->captures[i].fd, .events = POLLIN};
-	for (size_t i = 0; i < keeper->client_count; i++)
-		fds[count++] = (struct pollfd){.fd = keeper->clients[i].fd, .events = POLLIN};
+	for (size_t i = 0; i < keeper->client_count; i++) {
+		/* Who writes has to wait until the program has taken what came before. */
+		bool is_held = keeper->clients[i].is_writer && program_io_is_pending(io);
+
+		fds[count++] = (struct pollfd){.fd = is_held ? -1 : keeper->clients[i].fd,
+		                               .events = POLLIN};
+	}
 	return count;
 }
 

@@ -23,6 +23,7 @@ enum keeper_phase { PHASE_RUNNING, PHASE_GRACE, PHASE_KILLING };
 struct keeper_client {
 	int fd;
 	bool is_subscribed;
+	bool is_attached, is_writer; /* is_writer: what it sends is input; one at most */
 };
 
 struct keeper {

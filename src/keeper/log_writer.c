@@ -1,6 +1,5 @@
 #include "keeper/log_writer.h"
 
-#include "base/array.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -20,10 +19,6 @@
 #define RESERVE_NAME "reserve"
 #define RESERVE_SIZE 8192
 
-struct segment_list {
-	ARRAY(uint64_t) seqs;
-};
-
 static int compare_seq(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -31,7 +26,7 @@ static int compare_seq(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int list_segments(int dir, struct segment_list *ret, struct error *err)
+int log_segments_list(int dir, struct log_segments *ret, struct error *err)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -63,9 +58,9 @@ static void unlink_segment(int dir, uint64_t first_seq)
 static void evict(struct log_writer *log)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	struct segment_list list = {0};
+	struct log_segments list = {0};
 
-	if (list_segments(log->dir, &list, &err) == 0)
+	if (log_segments_list(log->dir, &list, &err) == 0)
 		for (size_t i = 0; i + log->segment_count < list.seqs.len; i++)
 			unlink_segment(log->dir, list.seqs.items[i]);
 	array_release(&list.seqs);
@@ -112,8 +107,8 @@ static int open_segment(struct log_writer *log, uint64_t first_seq, int flags, s
 /* Goes on where the last run ended: behind the last whole record, in its segment. */
 static int take_up(struct log_writer *log, struct error *err)
 {
-	struct segment_list list = {0};
-	int ret = list_segments(log->dir, &list, err);
+	struct log_segments list = {0};
+	int ret = log_segments_list(log->dir, &list, err);
 
 	log->seq = 1;
 	while (ret == 0 && list.seqs.len > 0) {

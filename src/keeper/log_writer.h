@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "base/array.h"
 #include "keeper/log_record.h"
 
 struct error;
@@ -37,6 +38,13 @@ struct log_writer {
 	{                                                                                          \
 		.dir = -1, .fd = -1                                                                \
 	}
+
+/* The first seqs of a folder's segments, in order. */
+struct log_segments {
+	ARRAY(uint64_t) seqs;
+};
+
+int log_segments_list(int dir, struct log_segments *ret, struct error *err);
 
 /* Takes up the log after its last whole record; ERR_CONFLICT when another writes it. */
 int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
