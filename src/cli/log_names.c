@@ -32,8 +32,19 @@ static char *find_id(const struct cli *cli, const char *logs)
 	return found;
 }
 
+/* What has a log; `services` has the name of the service at the same index, `web` of `web-2`. */
+struct known {
+	struct strv logs, services;
+};
+
+static void known_release(struct known *known)
+{
+	strv_release(&known->logs);
+	strv_release(&known->services);
+}
+
 /* Adds the services of the files; a file that does not load shows in `up`. */
-static char *read_files(struct cli *cli, struct strv *known)
+static char *read_files(struct cli *cli, struct known *known)
 {
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
@@ -43,12 +54,16 @@ static char *read_files(struct cli *cli, struct strv *known)
 
 	if (!config)
 		return NULL;
-	array_foreach(service, &config->services)
-		strv_add(known, (*service)->name);
+	array_foreach(service, &config->services) {
+		for (int i = 0; i < (*service)->replicas; i++) {
+			strv_add_take(&known->logs, service_replica_name(*service, i));
+			strv_add(&known->services, (*service)->name);
+		}
+	}
 	return paths_project_id(config->name, config->root);
 }
 
-static bool add_folders(const char *dir, struct strv *known)
+static bool add_folders(const char *dir, struct known *known)
 {
 	cleanup(strv_release) struct strv found = STRV_INIT;
 	DIR *stream = opendir(dir);
@@ -57,38 +72,44 @@ static bool add_folders(const char *dir, struct strv *known)
 	if (!stream)
 		return false;
 	while ((entry = readdir(stream)))
-		if (entry->d_name[0] != '.' && !strv_has(known, entry->d_name))
+		if (entry->d_name[0] != '.' && !strv_has(&known->logs, entry->d_name))
 			strv_add(&found, entry->d_name);
 	closedir(stream);
 	strv_sort(&found);
-	for (size_t i = 0; i < found.len; i++)
-		strv_add(known, found.items[i]);
+	for (size_t i = 0; i < found.len; i++) {
+		strv_add(&known->logs, found.items[i]);
+		strv_add(&known->services, found.items[i]);
+	}
 	return true;
 }
 
-static int choose(const struct strv *known, const char *pattern, struct strv *chosen,
+static int choose(const struct known *known, const char *pattern, struct strv *chosen,
                   struct error *err)
 {
 	bool has_match = false;
 	const char *nearest;
 
-	for (size_t i = 0; i < known->len; i++) {
-		if (fnmatch(pattern, known->items[i], 0) != 0)
+	for (size_t i = 0; i < known->logs.len; i++) {
+		const char *log = known->logs.items[i];
+
+		if (fnmatch(pattern, log, 0) != 0 &&
+		    fnmatch(pattern, known->services.items[i], 0) != 0)
 			continue;
 		has_match = true;
-		if (!strv_has(chosen, known->items[i]))
-			strv_add(chosen, known->items[i]);
+		if (!strv_has(chosen, log))
+			strv_add(chosen, log);
 	}
 	if (has_match)
 		return 0;
 	error_set(err, ERR_NOT_FOUND, "no service `%s` in this project", pattern);
-	nearest = str_nearest(pattern, (const char *const *)known->items, known->len);
+	nearest = str_nearest(pattern, (const char *const *)known->services.items,
+	                      known->services.len);
 	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;
 }
 
 int log_names_find(struct cli *cli, int argc, char **argv, struct log_names *ret, struct error *err)
 {
-	cleanup(strv_release) struct strv known = STRV_INIT;
+	cleanup(known_release) struct known known = {0};
 	cleanup_free char *logs = path_join(cli->paths.state, "logs");
 	cleanup_free char *by_name = read_files(cli, &known);
 	cleanup_free char *by_root = by_name ? NULL : find_id(cli, logs);
@@ -103,6 +124,6 @@ int log_names_find(struct cli *cli, int argc, char **argv, struct log_names *ret
 		if (choose(&known, argv[i], &ret->services, err) < 0)
 			return -1;
 	if (argc == 0)
-		strv_copy(&ret->services, &known);
+		strv_copy(&ret->services, &known.logs);
 	return 0;
 }

@@ -55,6 +55,12 @@ const char *project_nearest_service(const struct project_config *project, const 
 	return near;
 }
 
+char *service_replica_name(const struct service_config *service, int n)
+{
+	return service->replicas > 1 ? xasprintf("%s-%d", service->name, n + 1)
+	                             : xstrdup(service->name);
+}
+
 static const struct config_place *find_place(const struct config_places *places, const char *key)
 {
 	array_foreach(place, &places->list)

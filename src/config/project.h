@@ -130,6 +130,7 @@ struct service_config {
 	struct dependency_list depends_on;
 	struct health_config health;
 	enum restart_policy restart;
+	int replicas;                  /* default 1 */
 	int max_restarts;              /* in a row; 0: no limit */
 	struct int_list success_codes; /* exit codes that are success, besides 0 */
 	struct config_command stop_command;
@@ -193,6 +194,9 @@ struct project_config *project_load_noting(const char *root, const char *user_co
 struct service_config *project_service(const struct project_config *project, const char *name);
 /* The service name nearest to a wrong one, or NULL. */
 const char *project_nearest_service(const struct project_config *project, const char *name);
+
+/* What the n-th copy of a service is called: `web-1` when n is 0; `web` when it is the only one. */
+char *service_replica_name(const struct service_config *service, int n) must_check;
 
 /* The place of a key ("port"), or NULL when no file sets it. */
 const struct config_place *project_place_of(const struct project_config *project, const char *key);

@@ -203,6 +203,27 @@ static void check_told_health(const struct checker *c)
 		       service->name);
 }
 
+static void check_replicas(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+
+	if (service->replicas > 1 && service->port)
+		diag_help(report(c, "port", "C024", "services.%s: replicas cannot share a port",
+		                 service->name),
+		          "remove `port`: each gets one of its own as $PORT");
+	for (int i = 1; service->replicas > 1 && i <= service->replicas; i++) {
+		cleanup_free char *name = xasprintf("%s-%d", service->name, i);
+		const struct service_config *other = project_service(c->project, name);
+
+		if (!other)
+			continue;
+		at_file(report(c, "replicas", "C014",
+		               "services.%s: one of its replicas has the name of the service `%s`",
+		               service->name, name),
+		        other->file, other->pos, "the service");
+	}
+}
+
 static void check_dependencies(const struct checker *c)
 {
 	array_foreach(dep, &c->service->depends_on.list) {
@@ -444,6 +465,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 			check_stop(&c);
 			check_health(&c);
 			check_told_health(&c);
+			check_replicas(&c);
 		}
 		check_env(&c, "env", &c.service->env);
 		check_env(&c, "build.env", &c.service->build.env);

@@ -197,6 +197,7 @@ static struct service_config *service_new(const char *name)
 
 	service->name = xstrdup(name);
 	service->restart = RESTART_ON_FAILURE;
+	service->replicas = 1;
 	service->stop_signal = SIGTERM;
 	service->stop_timeout_ms = 10000;
 	service->autostart = true;

@@ -15,7 +15,8 @@
 struct composer {
 	const struct compose_request *request;
 	struct project *project;
-	ARRAY(struct strv) injected; /* at the index of the service */
+	ARRAY(struct strv) injected; /* at the index of the plan */
+	size_t current;              /* the plan whose environment is being made */
 };
 
 enum service_mode compose_mode(const struct compose_request *request,
@@ -48,7 +49,7 @@ char *compose_image_name(const struct compose_request *request,
 /* --- ports and URLs --- */
 
 static int port_of(struct composer *composer, const struct service_config *service,
-                   struct error *err)
+                   const char *name, struct error *err)
 {
 	const struct compose_request *request = composer->request;
 	cleanup_free char *owner = NULL;
@@ -56,13 +57,13 @@ static int port_of(struct composer *composer, const struct service_config *servi
 
 	if (service->type == SERVICE_WORKER)
 		return 0;
-	if (request->moved_service && str_eq(request->moved_service, service->name))
+	if (request->moved_service && str_eq(request->moved_service, name))
 		return request->moved_port;
 	if (service->port)
 		return service->port; /* a stranger on it is refused, and named, at the start */
-	owner = xasprintf("%s/%s", request->project_id, service->name);
+	owner = xasprintf("%s/%s", request->project_id, name);
 	port = port_pool_take(request->ports, owner, err);
-	if (port < 0 || request->is_live(service->name, request->data) ||
+	if (port < 0 || request->is_live(name, request->data) ||
 	    request->ports->is_free(port, request->ports->data))
 		return port;
 	return port_pool_move(request->ports, owner, err);
@@ -89,27 +90,32 @@ static void name_hosts(struct composer *composer, const struct service_config *s
 		strv_add(&extra->hosts, config->domain);
 }
 
+static enum service_type type_of(const struct composer *composer, const struct service_plan *plan)
+{
+	return project_service(composer->request->config, plan_service(plan))->type;
+}
+
 static char *detail_of(const char *service, const char *name, void *data)
 {
 	struct composer *composer = data;
 	int i = project_index(composer->project, service);
+	const struct service_plan *plan = i < 0 ? NULL : &composer->project->plans.items[i];
 
-	return i < 0 ? NULL
-	             : managed_detail(composer->request->config->services.items[i]->type, name,
-	                              composer->project->plans.items[i].port);
+	return plan ? managed_detail(type_of(composer, plan), name, plan->port) : NULL;
 }
 
 static char *url_of(const char *service, void *data)
 {
 	struct composer *composer = data;
 	int i = project_index(composer->project, service);
+	const struct service_plan *plan = i < 0 ? NULL : &composer->project->plans.items[i];
 
-	if (i < 0 || !composer->project->plans.items[i].has_port)
+	if (!plan || !plan->has_port)
 		return NULL;
-	if (managed_is_kind(composer->request->config->services.items[i]->type))
+	if (managed_is_kind(type_of(composer, plan)))
 		return detail_of(service, "url", data);
 	/* Programs call each other directly: no name has to resolve, no proxy has to run. */
-	return xasprintf("http://127.0.0.1:%d", composer->project->plans.items[i].port);
+	return xasprintf("http://127.0.0.1:%d", plan->port);
 }
 
 static char *host_of(const char *service, void *data)
@@ -130,6 +136,9 @@ static const struct strv *injected_of(const char *service, void *data)
 	struct composer *composer = data;
 	int i = project_index(composer->project, service);
 
+	/* To a replica its own; to others those of the first. */
+	if (str_eq(service, plan_service(&composer->project->plans.items[composer->current])))
+		i = (int)composer->current;
 	return i < 0 ? NULL : &composer->injected.items[i];
 }
 
@@ -187,7 +196,9 @@ static int set_managed(const struct compose_request *request, const struct servi
 	return managed_plan(&managed, plan, ret_data, diags, err);
 }
 
-static void set_deps(const struct service_config *service, struct service_plan *plan)
+/* A dependency on a service is one on each of its replicas. */
+static void set_deps(const struct project_config *config, const struct service_config *service,
+                     struct service_plan *plan)
 {
 	static const enum dep_condition conditions[] = {
 		[DEPENDENCY_READY] = DEP_READY,
@@ -196,10 +207,11 @@ static void set_deps(const struct service_config *service, struct service_plan *
 	};
 
 	array_foreach(from, &service->depends_on.list) {
-		struct plan_dep *dep = array_add(&plan->deps);
+		const struct service_config *on = project_service(config, from->service);
 
-		dep->name = xstrdup(from->service);
-		dep->condition = conditions[from->until];
+		for (int i = 0; i < on->replicas; i++)
+			*array_add(&plan->deps) = (struct plan_dep){service_replica_name(on, i),
+			                                            conditions[from->until]};
 	}
 }
 
@@ -340,13 +352,16 @@ static void set_fingerprint(const struct compose_request *request,
 {
 	cleanup(strv_release) struct strv lasting = STRV_INIT;
 	cleanup_json json_t *all = json_object();
+	json_t *config = service_to_json(service);
 	cleanup_free char *text = NULL;
 	char digest[SHA256_DIGEST_SIZE];
 
 	/* Nor is a proxy that had to take another port. */
 	strv_copy(&lasting, env);
 	strv_env_unset(&lasting, "LOCALD_URL");
-	json_object_set_new(all, "config", service_to_json(service));
+	/* Nor are more or fewer of the same. */
+	json_object_del(config, "replicas");
+	json_object_set_new(all, "config", config);
 	json_object_set_new(all, "env", json_from_raw_strv(&lasting));
 	json_set_str(all, "cwd", plan->cwd);
 	json_set_int(all, "mode", plan->mode);
@@ -373,8 +388,8 @@ static int check_workdir(const struct service_config *service, struct diagnostic
 	return -1;
 }
 
-static int fill_plan(struct composer *composer, const struct service_config *service, size_t i,
-                     struct diagnostics *diags, struct error *err)
+static int fill_plan(struct composer *composer, size_t i, struct diagnostics *diags,
+                     struct error *err)
 {
 	const struct compose_request *request = composer->request;
 	const struct environment_source source = {
@@ -388,8 +403,10 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 	};
 	struct service_plan *plan = &composer->project->plans.items[i];
 	struct service_extra *extra = &composer->project->extras.items[i];
+	const struct service_config *service = project_service(request->config, plan_service(plan));
 	cleanup(strv_release) struct strv own = STRV_INIT;
 
+	composer->current = i;
 	if (environment_make(request->config, service, &source, false, &own, diags, err) < 0)
 		return -1;
 	set_fingerprint(request, service, &own, plan, extra);
@@ -412,24 +429,26 @@ static int fill_plan(struct composer *composer, const struct service_config *ser
 	return environment_make(request->config, service, &source, true, &plan->env, diags, err);
 }
 
-static int start_plan(struct composer *composer, const struct service_config *service,
+static int start_plan(struct composer *composer, const struct service_config *service, int replica,
                       struct error *err)
 {
+	cleanup_free char *name = service_replica_name(service, replica);
 	struct project *project = composer->project;
 	struct service_plan *plan = array_add(&project->plans);
 	struct service_extra *extra = array_add(&project->extras);
 	bool is_container = compose_mode(composer->request, service) == MODE_CONTAINER;
 
-	service_plan_init(plan, service->name);
+	service_plan_init(plan, name);
+	plan->group = service->replicas > 1 ? xstrdup(service->name) : NULL;
 	plan->mode = is_container ? PLAN_CONTAINER : PLAN_HOST;
 	plan->cwd = xstrdup(is_container ? project->root : service->workdir);
 	plan->oneshot = service->oneshot;
 	set_restart(service, plan);
 	if (set_stop(service, plan, err) < 0 || set_stdio(service, plan, err) < 0)
 		return -1;
-	set_deps(service, plan);
+	set_deps(composer->request->config, service, plan);
 	set_health(service, plan);
-	plan->port = port_of(composer, service, err);
+	plan->port = port_of(composer, service, name, err);
 	if (plan->port < 0)
 		return -1;
 	plan->has_port = plan->port > 0;
@@ -448,12 +467,13 @@ int compose_plans(const struct compose_request *request, struct project *project
 	int result = 0;
 
 	/* Two passes: an environment may speak of any service's port. */
-	for (size_t i = 0; i < config->services.len && result == 0; i++)
-		result = start_plan(&composer, config->services.items[i], err);
+	array_foreach(service, &config->services)
+		for (int i = 0; i < (*service)->replicas && result == 0; i++)
+			result = start_plan(&composer, *service, i, err);
 	for (size_t i = 0; i < project->plans.len; i++)
 		inject(&composer, i);
-	for (size_t i = 0; i < config->services.len && result == 0; i++)
-		result = fill_plan(&composer, config->services.items[i], i, diags, err);
+	for (size_t i = 0; i < project->plans.len && result == 0; i++)
+		result = fill_plan(&composer, i, diags, err);
 	array_foreach(env, &composer.injected)
 		strv_release(env);
 	array_release(&composer.injected);

@@ -80,10 +80,12 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	cleanup_free char *url =
 		service_url(extra, daemon->proxy ? proxy_worker_port(daemon->proxy) : 0);
 	const struct service_plan *plan = service->plan;
-	bool is_building = strv_has(&project->building, plan->name);
+	bool is_building = strv_has(&project->building, plan_service(plan));
 	json_t *object = json_object(), *health = json_object(), *warnings = json_array();
 
 	json_set_str(object, "name", plan->name);
+	if (plan->group)
+		json_set_str(object, "replica_of", plan->group);
 	json_set_str(object, "mode", plan->mode == PLAN_CONTAINER ? "container" : "host");
 	json_set_str(object, "state",
 	             is_building ? "building" : service_state_name(service->state));

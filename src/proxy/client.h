@@ -33,6 +33,7 @@ struct proxy {
 	struct strbuf to_upstream, to_client;
 	uint64_t requests;
 	bool is_draining;
+	uint64_t turns; /* of services with several ports */
 };
 
 enum client_state {
@@ -63,7 +64,9 @@ struct client {
 	bool is_head_timed;
 	bool request_done; /* all of it has been read */
 	bool is_head, is_http10, is_last, wants_html, wants_upgrade;
-	bool is_retryable; /* may be sent again when a reused connection turns out dead */
+	uint64_t turn;      /* which of several ports is asked first … */
+	unsigned int tries; /* … and how many of them have refused */
+	bool is_retryable;  /* may be sent again when a reused connection turns out dead */
 	char host[HOST_SIZE];
 	const char *connection; /* the value of the field that goes upstream */
 

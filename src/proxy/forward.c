@@ -114,7 +114,7 @@ static void find_route(struct client *client)
 	}
 	switch (route_state(route)) {
 	case ROUTE_UP:
-		connect_to(client, route->port);
+		connect_to(client, route_port(route, client->turn, client->tries));
 		break;
 	case ROUTE_COMING:
 		if (client->state != CLIENT_WAITING)
@@ -165,6 +165,8 @@ void forward_request(struct client *client)
 	}
 	client->wants_upgrade = hop_wants_upgrade(message);
 	client->is_retryable = message->body == HTTP_BODY_NONE && hop_is_idempotent(&message->head);
+	client->turn = client->proxy->turns++;
+	client->tries = 0;
 	client->connection = hop_request(&message->head, &hop, client->wants_upgrade);
 	find_route(client);
 }
@@ -367,6 +369,13 @@ void forward_client_drained(struct client *client)
 
 /* --- what the service's connection says --- */
 
+static bool has_next_port(const struct client *client)
+{
+	const struct route *route = routes_find(&client->proxy->routes, client->host);
+
+	return route && client->tries + 1 < route_port_count(route);
+}
+
 static void on_connected(struct upstream *upstream, int error, void *data)
 {
 	struct client *client = data;
@@ -377,7 +386,13 @@ static void on_connected(struct upstream *upstream, int error, void *data)
 			xasprintf("Nothing answers on its port: %s.", strerror(error));
 
 		client->upstream = NULL;
-		fail(client, why);
+		/* Nothing of the request has been sent, so another replica may have it. */
+		if (has_next_port(client)) {
+			client->tries++;
+			find_route(client);
+		} else {
+			fail(client, why);
+		}
 	} else {
 		send_request(client);
 	}
@@ -392,11 +407,15 @@ static void on_read(struct upstream *upstream, void *data)
 /* The connection ended and no byte of an answer had come. */
 static void ended_without_answer(struct client *client)
 {
-	if (!client->is_retryable || !upstream_is_reused(client->upstream)) {
+	bool was_reused = upstream_is_reused(client->upstream);
+	bool may_retry = client->is_retryable && (was_reused || has_next_port(client));
+
+	if (!may_retry) {
 		fail(client, "It closed the connection without an answer.");
 		return;
 	}
 	forward_cancel(client);
+	client->tries += !was_reused;
 	client->is_retryable = false; /* also: a connection of its own */
 	find_route(client);
 }

@@ -4,8 +4,9 @@
  *
  * Bodies pass through as they come: each direction stops reading while the other
  * side has more queued than it can send.  A request is sent twice only when it
- * is idempotent, has no body, and a pooled connection ended before its answer
- * began; any other request gets a connection of its own.
+ * is idempotent, has no body, and a connection that was pooled, or that of one of
+ * several replicas, ended before its answer began; a request that is not idempotent
+ * gets a connection of its own.
  */
 #pragma once
 

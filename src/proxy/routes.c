@@ -13,6 +13,7 @@ static void route_release(struct route *route)
 	free(route->service);
 	free(route->state);
 	free(route->detail);
+	array_release(&route->ports);
 	strv_release(&route->log);
 }
 
@@ -82,6 +83,21 @@ static int compare_hosts(const void *a, const void *b)
 	return strcmp(((const struct route *)a)->host, ((const struct route *)b)->host);
 }
 
+static int load_ports(struct route *route, const json_t *list, struct error *err)
+{
+	const json_t *port;
+	size_t i;
+
+	json_array_foreach(list, i, port) {
+		json_int_t number = json_integer_value(port);
+
+		if (number < 1 || number > 65535 || i >= ROUTES_MAX_PORTS)
+			return error_set(err, ERR_CONFIG, "ports out of range");
+		*array_add(&route->ports) = (int)number;
+	}
+	return 0;
+}
+
 static int load_route(struct route *route, const json_t *object, struct error *err)
 {
 	const char *host, *project, *service, *state;
@@ -98,6 +114,8 @@ static int load_route(struct route *route, const json_t *object, struct error *e
 		return error_set(err, ERR_CONFIG, "malformed host \"%s\"", host);
 	if (port < 0 || port > 65535)
 		return error_set(err, ERR_CONFIG, "%s: port out of range", host);
+	if (load_ports(route, json_object_get(object, "ports"), err) < 0)
+		return error_wrap(err, "%s", host);
 	if (json_array_size(log) > ROUTES_MAX_LOG)
 		return error_set(err, ERR_CONFIG, "%s: too many log lines", host);
 	if (log && !json_is_null(log) && json_to_strv(log, "log", &route->log, err) < 0)
@@ -149,10 +167,25 @@ const struct route *routes_find(const struct routes *routes, const char *host)
 
 bool routes_has_port(const struct routes *routes, int port)
 {
-	array_foreach(route, &routes->items)
+	array_foreach(route, &routes->items) {
 		if (route->port == port)
 			return true;
+		array_foreach(other, &route->ports)
+			if (*other == port)
+				return true;
+	}
 	return false;
+}
+
+size_t route_port_count(const struct route *route)
+{
+	return route->ports.len > 0 ? route->ports.len : 1;
+}
+
+int route_port(const struct route *route, uint64_t turn, unsigned int n)
+{
+	return route->ports.len > 0 ? route->ports.items[(turn + n) % route->ports.len]
+	                            : route->port;
 }
 
 enum route_state route_state(const struct route *route)

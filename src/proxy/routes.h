@@ -18,8 +18,9 @@
 
 struct error;
 
-#define ROUTES_MAX     10000
-#define ROUTES_MAX_LOG 200
+#define ROUTES_MAX       10000
+#define ROUTES_MAX_LOG   200
+#define ROUTES_MAX_PORTS 1000
 
 /* A DNS name has at most 253 characters. */
 #define HOST_SIZE 256
@@ -33,7 +34,8 @@ enum route_state {
 struct route {
 	char *host; /* normal form */
 	char *project, *service;
-	int port; /* 0: none yet */
+	int port;         /* 0: none yet */
+	ARRAY(int) ports; /* of several replicas, which take turns; empty: only `port` */
 	char *state, *detail;
 	struct strv log; /* its last lines */
 };
@@ -47,6 +49,9 @@ void routes_release(struct routes *routes);
 int routes_load(struct routes *routes, const json_t *message, struct error *err);
 const struct route *routes_find(const struct routes *routes, const char *host);
 bool routes_has_port(const struct routes *routes, int port);
+/* The port for the n-th try of the turn-th request. */
+int route_port(const struct route *route, uint64_t turn, unsigned int n);
+size_t route_port_count(const struct route *route);
 enum route_state route_state(const struct route *route);
 
 /*

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({name: value for name, value in self.headers.items()})
         elif self.path == "/crash":
             os._exit(3)
+        elif self.path == "/close":
+            self.answer({})
+            self.server.socket.shutdown(socket.SHUT_RDWR)
         else:
             self.answer({"path": self.path})
 

@@ -247,7 +247,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"services.a.watch = ['x']", "services.a.watch is not supported yet"},
 		{"services.a.schedule = '* * * * *'", "services.a.schedule is not supported yet"},
 		{"services.a.every = '30s'", "services.a.every is not supported yet"},
-		{"services.a.replicas = 2", "services.a.replicas: 2 is not supported yet"},
 		{"services.a.start_on_request = true",
 	         "services.a.start_on_request: true is not supported yet"},
 		{"services.a.expose = 'lan'", "services.a.expose: \"lan\" is not supported yet"},

@@ -177,6 +177,72 @@ static void restart_policy_and_stop_command_are_in_the_plan(void **state)
 	assert_string_equal(web->stop_argv.items[1], "stop");
 }
 
+static const char replicas[] = "[services.web]\n"
+			       "command = \"x\"\n"
+			       "replicas = %d\n"
+			       "[services.front]\n"
+			       "command = \"x\"\n"
+			       "depends_on = [\"web\"]\n"
+			       "env = { WEB = \"${services.web.port}\" }\n";
+
+static void assert_port(const char *text, const struct service_plan *plan)
+{
+	cleanup_free char *port = xasprintf("%d", plan->port);
+
+	assert_string_equal(text, port);
+}
+
+static void replicas_are_plans_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_free char *two = xasprintf(replicas, 2), *three = xasprintf(replicas, 3);
+	cleanup_free char *before = NULL;
+	cleanup(strv_release) struct strv names = STRV_INIT;
+	const struct service_plan *front;
+
+	if (compose(f, two, NULL) < 0)
+		fail_msg("%s", f->err.text);
+	assert_int_equal(f->project->plans.len, 3);
+	assert_int_not_equal(plan_of(f, "web-1")->port, plan_of(f, "web-2")->port);
+	assert_string_equal(strv_env_get(&plan_of(f, "web-2")->env, "LOCALD_SERVICE"), "web-2");
+	assert_port(strv_env_get(&plan_of(f, "web-2")->env, "PORT"), plan_of(f, "web-2"));
+	assert_string_equal(f->project->extras.items[1].hosts.items[0],
+	                    f->project->extras.items[0].hosts.items[0]);
+	front = plan_of(f, "front");
+	assert_int_equal(front->deps.len, 2);
+	assert_string_equal(front->deps.items[1].name, "web-2");
+	assert_port(strv_env_get(&front->env, "WEB"), plan_of(f, "web-1"));
+	assert_ptr_equal(plan_of(f, "web"), plan_of(f, "web-1"));
+	strv_add(&names, "web");
+	assert_int_equal(project_resolve(f->project, &names, &f->err), 0);
+	assert_int_equal(names.len, 2);
+	strv_add(&names, "wbe");
+	assert_int_equal(project_resolve(f->project, &names, &f->err), -1);
+	assert_string_equal(f->err.hint, "did you mean `web`?");
+	/* One more is no reason to restart the others. */
+	before = xstrdup(plan_of(f, "web-2")->fingerprint);
+	assert_int_equal(compose(f, three, NULL), 0);
+	assert_int_equal(f->project->plans.len, 4);
+	assert_string_equal(plan_of(f, "web-2")->fingerprint, before);
+}
+
+static void a_replica_has_no_name_that_is_taken(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(compose(f,
+	                         "[services.web]\ncommand = \"x\"\nreplicas = 2\nport = 1\n"
+	                         "[services.web-2]\ncommand = \"x\"\n",
+	                         NULL),
+	                 -1);
+	assert_int_equal(f->diags.items.len, 2);
+	assert_string_equal(f->diags.items.items[0].text,
+	                    "services.web: replicas cannot share a port");
+	assert_string_equal(
+		f->diags.items.items[1].text,
+		"services.web: one of its replicas has the name of the service `web-2`");
+}
+
 static void another_terminal_is_no_reason_to_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -271,6 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(plans_say_all_a_service_needs),
 		TEST(restart_policy_and_stop_command_are_in_the_plan),
+		TEST(replicas_are_plans_of_their_own),
+		TEST(a_replica_has_no_name_that_is_taken),
 		TEST(another_terminal_is_no_reason_to_restart),
 		TEST(a_flipped_service_keeps_its_port),
 		TEST(a_remembered_port_moves_only_for_a_stranger),
