@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <math.h>
 
 bool str_eq_null(const char *a, const char *b)
 {
@@ -194,4 +195,29 @@ const char *strv_env_get(const struct strv *env, const char *name)
 	char **slot = env_slot(env, name);
 
 	return slot ? *slot + strlen(name) + 1 : NULL;
+}
+
+double str_duration_ms(const char *text)
+{
+	static const struct {
+		const char *unit;
+		double ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	double value = 0, scale = 1;
+	size_t digits = strspn(text, "0123456789"), len = digits;
+
+	if (text[len] == '.')
+		len += 1 + strspn(text + len + 1, "0123456789");
+	if (digits == 0 || len > 20)
+		return (double)NAN;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '.')
+			continue;
+		scale /= i > digits ? 10 : 1;
+		value = i > digits ? value + (text[i] - '0') * scale : value * 10 + (text[i] - '0');
+	}
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (str_eq(text + len, units[i].unit))
+			return value * units[i].ms;
+	return (double)NAN;
 }

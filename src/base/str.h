@@ -26,6 +26,9 @@ static inline bool str_empty(const char *s)
 /* Whole string, decimal, within the bounds; otherwise -1 with ERR_USAGE. */
 int str_to_int(const char *s, int64_t min, int64_t max, int64_t *ret, struct error *err);
 
+/* "500ms", "2s", "1.5m", "1h" in milliseconds; NAN when it is none. */
+double str_duration_ms(const char *text);
+
 /* Damerau-Levenshtein distance (optimal string alignment), capped at 127. */
 int str_distance(const char *a, const char *b);
 

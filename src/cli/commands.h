@@ -28,6 +28,7 @@ extern const struct command cmd_stop;
 extern const struct command cmd_surface;
 extern const struct command cmd_up;
 extern const struct command cmd_version;
+extern const struct command cmd_wait;
 extern const struct command cmd_why;
 
 /* The end of `up` and `restart`: r is what progress_run() said. */

@@ -5,8 +5,10 @@
 #include "base/str.h"
 
 #include <limits.h>
+#include <math.h>
 
 #define OPTIONS_MAX 64
+#define TIME_MAX_MS 1e12
 
 struct parser {
 	const struct option_target *targets;
@@ -103,6 +105,20 @@ static int check_choice(const struct option *option, const char *value, struct e
 	                 value);
 }
 
+static int set_time(const struct option *option, const char *value, int64_t *ret, struct error *err)
+{
+	bool is_bare = *value && strspn(value, "0123456789.") == strlen(value);
+	cleanup_free char *seconds = xasprintf("%ss", value);
+	double ms = str_duration_ms(is_bare ? seconds : value);
+
+	if (isnan(ms) || ms > TIME_MAX_MS)
+		return error_set(err, ERR_USAGE,
+		                 "`--%s` needs a time such as 500ms, 10s or 2m, not `%s`",
+		                 option->name, value);
+	*ret = (int64_t)ms;
+	return 0;
+}
+
 static int set_value(struct found found, const char *value, struct error *err)
 {
 	const struct option *option = found.option;
@@ -123,6 +139,8 @@ static int set_value(struct found found, const char *value, struct error *err)
 			return error_wrap(err, "--%s", option->name);
 		*(int *)field = (int)number;
 		return 0;
+	case OPTION_TIME:
+		return set_time(option, value, field, err);
 	case OPTION_LIST:
 		return add_names(field, value, option, err);
 	case OPTION_CHOICE:

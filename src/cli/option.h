@@ -22,6 +22,7 @@ enum option_type {
 	OPTION_FLAG,   /* bool */
 	OPTION_COUNT,  /* int, one more each time */
 	OPTION_INT,    /* int, not negative */
+	OPTION_TIME,   /* int64_t, milliseconds: "500ms", "10s", "2m"; a bare number is seconds */
 	OPTION_STRING, /* const char * */
 	OPTION_LIST,   /* struct option_list, may be given again; commas separate */
 	OPTION_CHOICE, /* const char *, one of `choices` */
@@ -64,6 +65,10 @@ struct option {
 #define OPT_INT(l, n, s, f, v, h)                                                                  \
 	{                                                                                          \
 		l, n, OPTION_INT, offsetof(s, f), v, h                                             \
+	}
+#define OPT_TIME(l, n, s, f, v, h)                                                                 \
+	{                                                                                          \
+		l, n, OPTION_TIME, offsetof(s, f), v, h                                            \
 	}
 #define OPT_STRING(l, n, s, f, v, h, c)                                                            \
 	{                                                                                          \

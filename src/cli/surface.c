@@ -4,8 +4,9 @@
 #include "base/version.h"
 
 static const char *const type_names[] = {
-	[OPTION_FLAG] = "flag",     [OPTION_COUNT] = "count", [OPTION_INT] = "integer",
-	[OPTION_STRING] = "string", [OPTION_LIST] = "list",   [OPTION_CHOICE] = "choice",
+	[OPTION_FLAG] = "flag",     [OPTION_COUNT] = "count",   [OPTION_INT] = "integer",
+	[OPTION_TIME] = "time",     [OPTION_STRING] = "string", [OPTION_LIST] = "list",
+	[OPTION_CHOICE] = "choice",
 };
 
 static json_t *options_json(const struct option *options)

@@ -142,38 +142,12 @@ static bool set_port(struct config_loader *loader, const struct config_key *key,
 	return set_int_between(loader, value, 1, 65535, field);
 }
 
-/* "500ms", "2s", "1.5m"; NAN when it is none. */
-static double duration_ms(const char *text)
-{
-	static const struct {
-		const char *unit;
-		double ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-	double value = 0, scale = 1;
-	size_t digits = strspn(text, "0123456789"), len = digits;
-
-	if (text[len] == '.')
-		len += 1 + strspn(text + len + 1, "0123456789");
-	if (digits == 0 || len > 20)
-		return (double)NAN;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '.')
-			continue;
-		scale /= i > digits ? 10 : 1;
-		value = i > digits ? value + (text[i] - '0') * scale : value * 10 + (text[i] - '0');
-	}
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (str_eq(text + len, units[i].unit))
-			return value * units[i].ms;
-	return (double)NAN;
-}
-
 static bool set_duration(struct config_loader *loader, const struct config_key *key,
                          const struct toml_value *value, void *field)
 {
 	double ms = value->type == TOML_INTEGER ? (double)value->integer * 1000
 	            : value->type == TOML_FLOAT ? value->number * 1000
-	            : toml_is_c_string(value)   ? duration_ms(value->string.text)
+	            : toml_is_c_string(value)   ? str_duration_ms(value->string.text)
 	                                        : (double)NAN;
 
 	if (isnan(ms)) {

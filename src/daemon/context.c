@@ -123,6 +123,8 @@ static json_t *make(struct daemon *daemon, const char *root, const char *name, s
 	}
 	if (project_check_service(project, name, err) < 0)
 		return NULL;
+	/* Of a service with replicas the first. */
+	name = project->plans.items[project_index(project, name)].name;
 	if (!supervisor_find(daemon->supervisor, project->id, name, &service) ||
 	    !has_process(&service)) {
 		error_set(err, ERR_FAILED, "%s does not run", name);

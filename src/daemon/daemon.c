@@ -13,6 +13,7 @@
 #include "daemon/routes.h"
 #include "daemon/run_container.h"
 #include "daemon/state_db.h"
+#include "daemon/wait.h"
 #include "loop/file_watch.h"
 #include "loop/loop.h"
 #include "net/http_server.h"
@@ -233,6 +234,7 @@ static void on_state(const char *project, const struct service_snapshot *service
 	if (state_db_put_run(daemon->db, project, &run, &err) < 0)
 		log_err("%s", err.text);
 	project_ops_on_state(daemon, project, service);
+	waits_on_state(daemon);
 	daemon_routes_changed(daemon);
 	if (daemon->is_settling && is_settled(daemon))
 		loop_stop(daemon->loop, 0);
@@ -431,6 +433,7 @@ void daemon_release(struct daemon *daemon)
 	file_watch_free(daemon->files);
 	project_ops_release(daemon);
 	run_containers_release(daemon);
+	waits_release(daemon);
 	prepare_release(daemon);
 	/* A daemon that failed to start ends nothing; without a service there is nothing to serve.
 	 */

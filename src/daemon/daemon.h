@@ -27,6 +27,7 @@ struct project_op;
 struct preparation;
 struct proxy_worker;
 struct run_container;
+struct wait;
 struct state_db;
 
 struct daemon {
@@ -49,8 +50,9 @@ struct daemon {
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;
-	struct file_watch *files;  /* NULL: no inotify, files are looked at */
-	ARRAY(struct live *) live; /* projects whose files are watched */
+	struct file_watch *files;   /* NULL: no inotify, files are looked at */
+	ARRAY(struct live *) live;  /* projects whose files are watched */
+	ARRAY(struct wait *) waits; /* clients that wait for states */
 	bool is_settling, is_leaving;
 	bool has_served;
 	bool is_restarting; /* leaves for the next daemon */

@@ -13,6 +13,7 @@
 #include "daemon/reply.h"
 #include "daemon/shutdown.h"
 #include "daemon/status.h"
+#include "daemon/wait.h"
 #include "daemon/why.h"
 #include "net/http_server.h"
 
@@ -55,6 +56,11 @@ static void run(struct daemon *daemon, struct http_exchange *x, const struct cal
 static void context(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	context_reply(daemon, x, call->target);
+}
+
+static void wait_for(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	wait_begin(daemon, x, call->body);
 }
 
 static void why(struct daemon *daemon, struct http_exchange *x, const struct call *call)
@@ -102,6 +108,7 @@ static const struct method {
 	{"POST", "/v1/shutdown", shutdown_all},
 	{"POST", "/v1/stop", stop},
 	{"POST", "/v1/up", up},
+	{"POST", "/v1/wait", wait_for},
 };
 
 static void refuse(struct http_exchange *x, int status_code, const char *text)

@@ -50,6 +50,10 @@ static void add_probe(struct strbuf *out, const struct service_snapshot *service
 
 	if (plan->health.kind == PLAN_HEALTH_COMMAND)
 		strbuf_adds(out, "its health check command succeeds");
+	else if (plan->health.kind == PLAN_HEALTH_LOG)
+		strbuf_addf(out, "a line of its log matches `%s`", plan->health.pattern);
+	else if (plan->health.kind == PLAN_HEALTH_NOTIFY)
+		strbuf_adds(out, "it says READY=1 (sd_notify)");
 	else if (plan->health.kind == PLAN_HEALTH_HTTP)
 		strbuf_addf(out, "GET %s on port %d is answered", plan->health.path, service->port);
 	else if (plan->has_port &&

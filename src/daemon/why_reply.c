@@ -15,8 +15,11 @@ struct asked {
 static bool find(const char *service, struct service_snapshot *ret, void *data)
 {
 	const struct asked *asked = data;
+	int i = project_index(asked->project, service);
 
-	if (!supervisor_find(asked->daemon->supervisor, asked->project->id, service, ret))
+	/* Of a service with replicas the first. */
+	if (i < 0 || !supervisor_find(asked->daemon->supervisor, asked->project->id,
+	                              asked->project->plans.items[i].name, ret))
 		return false;
 	if (strv_has(&asked->project->building, service)) {
 		ret->state = SERVICE_PREPARING;

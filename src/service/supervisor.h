@@ -27,6 +27,9 @@
 struct supervisor;
 struct supervisor_world;
 
+/* Crashes in a row that make whoever waits for it say that it failed. */
+#define CRASHES_FOR_FAILURE 3
+
 struct service_exit {
 	bool is_known; /* false: never ended, or the keeper itself was lost */
 	int code;      /* -1 when ended by a signal */

@@ -18,8 +18,6 @@
 #include "service/supervisor.h"
 #include "service/world.h"
 
-/* Crashes in a row before ready that make an operation say it failed. */
-#define CRASHES_FOR_FAILURE 3
 /* So long must a service without a probe live until an operation calls it up. */
 #define SETTLE_MS 150
 /* Ready for so long, a crash is a new story. */
