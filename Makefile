@@ -28,6 +28,10 @@ bench: setup-build-bench all ## ratios against what is installed
 reliability: setup-build-test all ## the rows of docs/reliability.md; T=R09 for one, SIZE=full
 	@$(PYTHON) tools/reliability.py --build $(BUILD) $(if $(T),--row '$(T)') $(if $(SIZE),--size '$(SIZE)')
 
+soak: setup-build-test all ## 100 services, random kills, every byte counted; SECONDS=300
+	@LOCALD_BUILD=$(BUILD) LOCALD_SOAK_SECONDS=$(or $(SECONDS),300) $(PYTHON) -m pytest -q -s --tb=short \
+		-p no:cacheprovider tests/e2e/reliability/test_soak_ledger.py
+
 install: all ## install below PREFIX (and DESTDIR)
 	@meson configure $(BUILD) -Dprefix='$(PREFIX)' && ninja -C $(BUILD) --quiet build.ninja >/dev/null
 	@meson install -C $(BUILD) --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
@@ -52,4 +56,4 @@ setup-%:
 	@tools/setup.sh $(subst -, ,$*)
 
 .NOTPARALLEL:
-.PHONY: all check check-unit check-e2e demo bench reliability install uninstall format clean help
+.PHONY: all check check-unit check-e2e demo bench reliability soak install uninstall format clean help

@@ -35,7 +35,7 @@ TITLES = {
     "R26": "Dependency cycle, unknown dependency", "R27": "Config broken while running",
     "R28": "Port in use", "R29": "Wrong port", "R30": "1,000 services",
     "R31": "Long build does not block control", "R32": "20 parallel first `up`",
-    "R33": "Protocol abuse", "R34": "SIGTERM, logout of the daemon", "R35": "Watch limits",
+    "R33": "Protocol abuse", "R34": "SIGTERM, logout of the daemon", "R35": "Watch limits", "soak": "Ledger",
 }
 
 HEAD = """\
@@ -52,7 +52,7 @@ Machine: {machine}.
 | Row | Scenario | Promise | Result | Size | Figures |
 |---|---|---|---|---|---|
 """
-LINE = re.compile(r"^\| (R\d\d) \| (.*?) \| (.*?) \| (.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
+LINE = re.compile(r"^\| (R\d\d|soak) \| (.*?) \| (.*?) \| (.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
 
 
 class RowFile:
@@ -78,7 +78,7 @@ class RowFile:
 
 
 def row_files():
-    return [RowFile(path) for path in sorted(TESTS.glob("test_r*.py"))]
+    return [RowFile(path) for path in sorted([*TESTS.glob("test_r*.py"), *TESTS.glob("test_soak_*.py")])]
 
 
 def cell(text):

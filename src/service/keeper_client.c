@@ -70,6 +70,20 @@ static void freep_keeper(struct keeper **keeper)
 	keeper_client_free(*keeper);
 }
 
+static bool is_log_locked(const struct keeper *keeper);
+
+/* A keeper that was killed leaves its sockets behind; one that lives holds its log's lock. */
+static void remove_sockets(const struct keeper *keeper)
+{
+	size_t stem = strlen(keeper->spec_path) - strlen(".spec");
+	cleanup_free char *notify = xasprintf("%.*s.notify", (int)stem, keeper->spec_path);
+
+	if (is_log_locked(keeper))
+		return;
+	(void)unlink(keeper->socket);
+	(void)unlink(notify);
+}
+
 /* The end, as the log or else the last status knows it. */
 static void tell_gone(struct keeper *keeper)
 {
@@ -97,6 +111,8 @@ static void tell_gone(struct keeper *keeper)
 		/* Nobody watches or logs it any more, and the next run must not meet it. */
 		proc_tree_kill(keeper->last.pid, keeper->last.start_ticks);
 	}
+	if (!exit.is_known)
+		remove_sockets(keeper);
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }
 

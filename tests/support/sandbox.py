@@ -65,6 +65,9 @@ class Project:
     def run(self, *arguments, **options):
         return self.sandbox.run(*arguments, cwd=self.folder, **options)
 
+    def attempt(self, *arguments, **options):
+        return self.sandbox.attempt(*arguments, cwd=self.folder, **options)
+
     def fail(self, *arguments, **options):
         return self.sandbox.fail(*arguments, cwd=self.folder, **options)
 

@@ -251,8 +251,11 @@ static void binary(struct svc *svc, char **args)
 
 static void ledger(struct svc *svc, char **args)
 {
-	int fd = open(args[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd;
 
+	if (svc->ledger)
+		return; /* `repeat` came by */
+	fd = open(args[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, sizeof(*svc->ledger)) < 0)
 		svc_die(args[0]);
 	svc->ledger = mmap(NULL, sizeof(*svc->ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
