@@ -6,19 +6,24 @@
 #include "cli/report_plan.h"
 
 struct up_options {
-	struct option_list host, container;
+	struct option_list host, container, profiles, formation;
 	bool no_deps, plan, json;
 };
 
 static const struct option options[] = {
 	OPT_LIST(0, "container", struct up_options, container, "SERVICE",
                  "Run SERVICE in a container this time", COMPLETE_SERVICES),
+	OPT_LIST('m', "formation", struct up_options, formation, "NAME=COUNT",
+                 "How many of each to start: web=1,worker=0; all=COUNT is the rest",
+                 COMPLETE_SERVICES),
 	OPT_LIST(0, "host", struct up_options, host, "SERVICE", "Run SERVICE on the host this time",
                  COMPLETE_SERVICES),
 	OPT_FLAG(0, "json", struct up_options, json, "Print events as JSON, one a line"),
 	OPT_FLAG(0, "no-deps", struct up_options, no_deps, "Leave dependencies alone"),
 	OPT_FLAG(0, "plan", struct up_options, plan,
                  "Show what would be done, and why; do nothing"),
+	OPT_LIST(0, "profile", struct up_options, profiles, "NAME",
+                 "Also the services of this profile", COMPLETE_NOTHING),
 	OPT_END,
 };
 
@@ -28,6 +33,8 @@ static void release(void *values)
 
 	option_list_release(&up->host);
 	option_list_release(&up->container);
+	option_list_release(&up->profiles);
+	option_list_release(&up->formation);
 }
 
 static json_t *list_to_json(const struct option_list *list)
@@ -48,6 +55,8 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct up_o
 	json_object_set_new(body, "services", cli_json_names(argc, argv));
 	json_object_set_new(body, "host", list_to_json(&up->host));
 	json_object_set_new(body, "container", list_to_json(&up->container));
+	json_object_set_new(body, "profiles", list_to_json(&up->profiles));
+	json_object_set_new(body, "formation", list_to_json(&up->formation));
 	json_set_bool(body, "no_deps", up->no_deps);
 	json_set_bool(body, "plan", up->plan);
 	return body;
@@ -123,6 +132,10 @@ static const char *const examples[] = {
 	"start web and what it depends on",
 	"locald up --plan",
 	"what would be started, restarted and stopped, and why",
+	"locald up --profile dev",
+	"start the services of the profile dev as well",
+	"locald up -m worker=0",
+	"start everything but worker",
 	"locald up --host api",
 	"run api on the host this time",
 	NULL,

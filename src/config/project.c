@@ -128,7 +128,12 @@ const char *service_type_name(enum service_type type)
 
 bool service_type_is_managed(enum service_type type)
 {
-	return type >= SERVICE_SITE;
+	return type == SERVICE_SITE || service_type_is_database(type);
+}
+
+bool service_type_is_database(enum service_type type)
+{
+	return type == SERVICE_POSTGRES || type == SERVICE_REDIS;
 }
 
 const char *service_mode_name(enum service_mode mode)

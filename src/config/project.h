@@ -137,6 +137,7 @@ struct service_config {
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
 	bool oneshot, autostart;
+	struct strv profiles;
 	bool tty, has_stdin;
 	bool is_unsupported; /* its type is; already reported, nothing else of it was read */
 
@@ -221,6 +222,7 @@ bool config_command_is_set(const struct config_command *command);
 const char *service_type_name(enum service_type type);
 /* Does locald itself know what to run, so that no command is wanted? */
 bool service_type_is_managed(enum service_type type);
+bool service_type_is_database(enum service_type type);
 const char *service_mode_name(enum service_mode mode);
 const char *dependency_until_name(enum dependency_until until);
 /* A DNS label: a-z 0-9 -, not at the ends, at most 63. */

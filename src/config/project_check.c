@@ -95,6 +95,9 @@ static void check_managed(const struct checker *c)
 		       service->name);
 	if (!service_type_is_managed(service->type))
 		return;
+	if (service->replicas > 1 && service_type_is_database(service->type))
+		report(c, "replicas", "C024", "services.%s: replicas of a %s would share its data",
+		       service->name, type);
 	if (service->build.is_set)
 		report(c, "build", "C024", "services.%s: a %s has no image", service->name, type);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)

@@ -162,6 +162,11 @@ static void add_process(struct reader *reader, struct config_file *file,
 	}
 	service = schema_add_service(reader->project, entry->name, file, entry->name_pos);
 	service->type = is_server(entry) ? SERVICE_EXEC : SERVICE_WORKER;
+	if (str_eq(entry->name, "release")) {
+		/* On platforms that read Procfiles it runs before a deployment, and ends. */
+		service->oneshot = true;
+		service->autostart = false;
+	}
 	set_command(service, entry->command, COMMAND_PROCFILE, file, entry->command_pos);
 }
 
@@ -272,6 +277,7 @@ static void add_site_build(struct project_config *project, struct service_config
 	build->type = SERVICE_WORKER;
 	build->oneshot = true;
 	build->autostart = site->autostart;
+	strv_copy(&build->profiles, &site->profiles);
 	build->restart = RESTART_NO;
 	build->workdir = xstrdup_null(site->workdir);
 	set_command(build, site->build_command, COMMAND_CONFIG, place->file, place->pos);

@@ -89,7 +89,7 @@ static const struct config_key keys[] = {
 	{"services.*.path", "Folder of a site", CFG_STRING, SERVICE(path)},
 	{"services.*.port", "Port it listens on; a free one, as $PORT, unless given", CFG_PORT,
          SERVICE(port)},
-	{"services.*.profiles", "Profiles it belongs to", CFG_ANY, CONFIG_NO_FIELD, .later = ""},
+	{"services.*.profiles", "Profiles it belongs to", CFG_STRINGS, SERVICE(profiles)},
 	{"services.*.replicas", "Copies behind one URL", CFG_INT, SERVICE(replicas), 1, 100},
 	{"services.*.restart", "When to start it again", CFG_ENUM, SERVICE(restart),
          .min = RESTART_NO, .choices = "no on-failure always"},

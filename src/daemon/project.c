@@ -36,6 +36,8 @@ void up_context_release(struct up_context *context)
 	strv_release(&context->shell_env);
 	strv_release(&context->host);
 	strv_release(&context->container);
+	strv_release(&context->profiles);
+	strv_release(&context->formation);
 }
 
 void up_context_copy(struct up_context *dst, const struct up_context *src)
@@ -43,6 +45,8 @@ void up_context_copy(struct up_context *dst, const struct up_context *src)
 	strv_copy(&dst->shell_env, &src->shell_env);
 	strv_copy(&dst->host, &src->host);
 	strv_copy(&dst->container, &src->container);
+	strv_copy(&dst->profiles, &src->profiles);
+	strv_copy(&dst->formation, &src->formation);
 	dst->no_deps = src->no_deps;
 }
 
@@ -266,6 +270,8 @@ static json_t *context_to_json(const struct up_context *context)
 	json_object_set_new(object, "env", json_from_raw_strv(&context->shell_env));
 	json_object_set_new(object, "host", json_from_strv(&context->host));
 	json_object_set_new(object, "container", json_from_strv(&context->container));
+	json_object_set_new(object, "profiles", json_from_strv(&context->profiles));
+	json_object_set_new(object, "formation", json_from_strv(&context->formation));
 	json_set_bool(object, "no_deps", context->no_deps);
 	return object;
 }
@@ -308,9 +314,9 @@ static int context_from_json(const json_t *object, struct up_context *context, s
 		const char *key;
 		struct strv *list;
 	} lists[] = {
-		{"env", &context->shell_env},
-		{"host", &context->host},
-		{"container", &context->container},
+		{"env", &context->shell_env},       {"host", &context->host},
+		{"container", &context->container}, {"profiles", &context->profiles},
+		{"formation", &context->formation},
 	};
 
 	context->no_deps = json_get_bool(object, "no_deps", false);

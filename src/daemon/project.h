@@ -29,6 +29,7 @@ struct service_extra {
 /* How the last `up` was typed: a reload does as if it were typed again. */
 struct up_context {
 	struct strv shell_env, host, container;
+	struct strv profiles, formation; /* config/selection.h */
 	bool no_deps;
 };
 

@@ -1,4 +1,6 @@
+#include "base/log.h"
 #include "base/mem.h"
+#include "config/selection.h"
 #include "daemon/image_task.h"
 #include "daemon/live.h"
 #include "daemon/project_op_internal.h"
@@ -62,7 +64,8 @@ static bool has_changed(const struct project_op *op, const struct service_plan *
 
 static bool is_new(const struct project_op *op, const struct project *known, const char *service)
 {
-	return project_index(known, service) < 0 && project_service(op->config, service)->autostart;
+	return project_index(known, service) < 0 &&
+	       service_is_wanted(project_service(op->config, service), &op->context.profiles);
 }
 
 static int choose_services(struct project_op *op, const struct project *known,
@@ -119,6 +122,11 @@ void project_op_reload(struct daemon *daemon, const struct project *project,
 	(void)str_copy(op->head, sizeof(op->head), commit);
 	up_context_copy(&op->context, &project->context);
 	project_op_keep_images(op, project);
+	if (formation_apply(op->config, &op->context.formation, &err) < 0) {
+		/* A service that it names may have gone; the rest of it holds. */
+		log_info("%s", err.text);
+		error_release(&err);
+	}
 	if (choose_services(op, project, owed, &err) < 0 || project_op_approve(op, &err) < 0) {
 		project_op_finish(op, &err, NULL);
 		return;

@@ -2,6 +2,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/selection.h"
 #include "daemon/compose.h"
 #include "daemon/image_task.h"
 #include "daemon/live.h"
@@ -23,10 +24,9 @@ static int read_lists(struct project_op *op, const json_t *request, struct error
 		const char *key;
 		struct strv *list;
 	} lists[] = {
-		{"services", &op->services},
-		{"env", &op->context.shell_env},
-		{"host", &op->context.host},
-		{"container", &op->context.container},
+		{"services", &op->services},         {"env", &op->context.shell_env},
+		{"host", &op->context.host},         {"container", &op->context.container},
+		{"profiles", &op->context.profiles}, {"formation", &op->context.formation},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
@@ -148,7 +148,7 @@ static void choose_forced(struct project_op *op)
 	strv_copy(&op->forced, &op->services);
 }
 
-/* A plain `up` is for the services with autostart; naming one is stronger. */
+/* Without names it is for the services that a plain `up` is for. */
 static void choose_services(struct project_op *op)
 {
 	cleanup(strv_release) struct strv asked = STRV_INIT;
@@ -156,7 +156,7 @@ static void choose_services(struct project_op *op)
 	strv_copy(&asked, &op->services);
 	if (asked.len == 0)
 		array_foreach(service, &op->config->services)
-			if ((*service)->autostart)
+			if (service_is_wanted(*service, &op->context.profiles))
 				strv_add(&asked, (*service)->name);
 	strv_release(&op->services);
 	for (size_t i = 0; i < asked.len; i++)
@@ -363,8 +363,11 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 		strv_add(&op->services, op->run_service);
 	if (check_names(op->config, &op->services, err) < 0 ||
 	    check_names(op->config, &op->context.host, err) < 0 ||
-	    check_names(op->config, &op->context.container, err) < 0)
+	    check_names(op->config, &op->context.container, err) < 0 ||
+	    profiles_check(op->config, &op->context.profiles, err) < 0 ||
+	    formation_apply(op->config, &op->context.formation, err) < 0)
 		return -1;
+	profiles_from_env(&op->context.shell_env, &op->context.profiles);
 	for (size_t i = 0; i < op->context.host.len; i++)
 		if (strv_has(&op->context.container, op->context.host.items[i]))
 			return error_set(err, ERR_USAGE, "%s: either --host or --container",

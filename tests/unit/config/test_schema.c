@@ -255,7 +255,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"services.a.volumes = []", "services.a.volumes is not supported yet"},
 		{"services.a.limits = { pids = 1 }", "services.a.limits is not supported yet"},
 		{"services.a.dev.mount = true", "services.a.dev is not supported yet"},
-		{"services.a.profiles = []", "services.a.profiles is not supported yet"},
 		{"services.a = { type = 'mysql', version = '8', nonsense = 1 }",
 	         "services.a.type: \"mysql\" is not supported yet"},
 	};
