@@ -5,10 +5,13 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define ACCEPTS_PER_WAKEUP 16
 #define RETRY_MS           200
+#define RESERVED           16 /* descriptors that connections do not get */
 
 struct acceptor {
 	int fd;
@@ -27,11 +30,35 @@ static void update_interest(struct acceptor *acceptor)
 	loop_fd_set_events(acceptor->source, wants ? LOOP_READ : 0);
 }
 
+/* Whether `fd`, the lowest that was free, is one of the last. */
+static bool is_one_of_the_last(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 2 * RESERVED &&
+	       (rlim_t)fd >= limit.rlim_cur - RESERVED;
+}
+
+static bool is_short_of_fds(const struct acceptor *acceptor)
+{
+	cleanup_close int fd = fcntl(acceptor->fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 || is_one_of_the_last(fd);
+}
+
+static void pause_for_fds(struct acceptor *acceptor)
+{
+	acceptor->is_out_of_fds = true;
+	loop_timer_set(acceptor->retry, RETRY_MS);
+}
+
 static void on_retry(struct loop_source *source, void *data)
 {
 	struct acceptor *acceptor = data;
 
 	acceptor->is_out_of_fds = false;
+	if (is_short_of_fds(acceptor))
+		pause_for_fds(acceptor);
 	update_interest(acceptor);
 }
 
@@ -41,18 +68,20 @@ static void on_ready(struct loop_source *source, int listen_fd, uint32_t events,
 	bool freed = false;
 
 	acceptor->freed = &freed;
-	for (int i = 0; i < ACCEPTS_PER_WAKEUP && !acceptor->is_paused; i++) {
+	for (int i = 0; i < ACCEPTS_PER_WAKEUP && !acceptor->is_paused && !acceptor->is_out_of_fds;
+	     i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			if (is_one_of_the_last(fd))
+				pause_for_fds(acceptor);
 			acceptor->fn(fd, acceptor->data);
 			if (freed)
 				return;
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			acceptor->is_out_of_fds = true;
-			loop_timer_set(acceptor->retry, RETRY_MS);
+			pause_for_fds(acceptor);
 			break;
 		}
 		/* The others are troubles of one connection, which is gone by now. */

@@ -1,8 +1,9 @@
 /*
  * acceptor - takes connections from a listening socket, a few per wake-up.
  *
- * Pauses by itself when descriptors run out (EMFILE, ENFILE) and tries again a
- * little later, and pauses when the owner says it has enough.  Owns the socket.
+ * Pauses by itself when descriptors run short or out (the last ones are for the
+ * process's own work) and tries again a little later, and pauses when the owner says it has enough.
+ * Owns the socket.
  */
 #pragma once
 

@@ -39,6 +39,7 @@ class Account:
     def __init__(self, folder):
         self.stored = {"out": 0, "err": 0}
         self.evicted = self.dropped = self.unexplained_gap = 0
+        self.lost_events = 0  # that a full disk refused
         self.starts, self.exits, self.out_of_order = [], [], 0
         position, sequence, told_drops = None, 0, 0
         for record in read_log(folder):
@@ -64,5 +65,6 @@ class Account:
         elif event["event"] == "exit":
             self.exits.append((record.run, int(event["code"]), int(event["signal"])))
         elif event["event"] == "drop":
+            self.lost_events += int(event["records"]) - int(event["lines"])
             return int(event["bytes"])
         return 0

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.parse
 
+from support.log_segments import read_log
 from support.sandbox import wait_readable
 
 # HTTP and an echoing WebSocket on $PORT.
@@ -105,3 +106,10 @@ class Visitor:
     def stop(self):
         self.is_over.set()
         self.thread.join(60)
+
+
+def runs(sandbox, name):
+    """The runs of a service that have a start in its log."""
+    folder = next((sandbox.root / "state/locald/logs").glob(f"*/{name}"))
+    return [record.run for record in read_log(folder)
+            if record.stream == "event" and record.event["event"] == "start"]
