@@ -23,7 +23,7 @@ PAGE = ROOT / "docs/reliability.md"
 # What a row is called while it has no test; with one, its TITLE says it.
 TITLES = {
     "R01": "Daemon SIGKILL", "R02": "Daemon upgrade", "R03": "Keeper SIGKILL",
-    "R04": "Crash during start, stop, build", "R05": "Reboot, stale state",
+    "R04": "Crash during start and stop", "R05": "Reboot, stale state",
     "R06": "PID reuse", "R07": "Double forks, setsid, daemons",
     "R08": "Stop timeout, then SIGKILL of the tree", "R09": "Zombies",
     "R10": "Crash, restart, back-off", "R11": "Fork bomb", "R12": "1 GB/s log writer",

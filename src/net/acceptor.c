@@ -131,6 +131,12 @@ int acceptor_fd(const struct acceptor *acceptor)
 	return acceptor->fd;
 }
 
+void acceptor_look_again(struct acceptor *acceptor)
+{
+	if (acceptor->is_out_of_fds)
+		loop_timer_set(acceptor->retry, 0);
+}
+
 void acceptor_pause(struct acceptor *acceptor, bool is_paused)
 {
 	if (acceptor->is_paused == is_paused)

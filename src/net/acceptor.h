@@ -23,4 +23,6 @@ void acceptor_free(struct acceptor *acceptor);
 DEFINE_FREEP(acceptor)
 
 int acceptor_fd(const struct acceptor *acceptor); /* the listening socket */
+/* A connection has ended, so a descriptor is about to be free. */
+void acceptor_look_again(struct acceptor *acceptor);
 void acceptor_pause(struct acceptor *acceptor, bool is_paused);

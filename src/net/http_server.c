@@ -63,8 +63,10 @@ static void unlink_exchange(struct http_exchange *x)
 	if (x->next)
 		x->next->link = x->link;
 	server->connections--;
-	if (server->acceptor)
+	if (server->acceptor) {
 		acceptor_pause(server->acceptor, false);
+		acceptor_look_again(server->acceptor);
+	}
 	x->server = NULL;
 }
 

@@ -73,6 +73,8 @@ void proxy_client_gone(struct proxy *proxy)
 {
 	if (proxy->client_count-- == proxy->max_clients)
 		pause_accepting(proxy, false);
+	array_foreach(listener, &proxy->listeners)
+		acceptor_look_again((*listener)->acceptor);
 }
 
 static int port_of(int sock)
