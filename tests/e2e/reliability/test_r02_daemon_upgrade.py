@@ -35,19 +35,20 @@ def test_an_upgrade_and_back(sandbox, svc, row, build, channels):
     before = loads.identities(project)
     url = project.service("web")["url"]
     channel, visitor = channels(url), loads.Visitor(url)
-    versions = []
+    versions, restarted, echoed = [], 0, 0
     for program in (build / "src/cli/locald-other", sandbox.binary):
         restart(sandbox, program)
         versions.append(daemon_program(sandbox))
-        assert loads.identities(project) == before
+        now = loads.identities(project)
+        restarted += sum(now[name] != identity for name, identity in before.items())
         channel.send("still there")
-        assert channel.receive() == "still there"
+        echoed += channel.receive() == "still there"
     visitor.stop()
     row.figure("daemons", " then ".join(versions), wanted="locald-other then locald")
-    row.figure("services restarted", 0, wanted=0)
+    row.figure("services restarted", restarted, wanted=0)
     row.figure("connections refused or broken", visitor.refused + len(visitor.broken), wanted=0)
     row.figure("requests answered", visitor.answered)
-    row.figure("WebSocket", "survived", wanted="survived")
+    row.figure("WebSocket frames echoed", f"{echoed}/2", wanted="2/2")
     channel.close()
     until(lambda: len(proxies(sandbox)) == 1, timeout=30,
           what="the proxies of before have ended with their last connection")
