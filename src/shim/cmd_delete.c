@@ -5,29 +5,6 @@
 #include "shim/hooks.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <sys/pidfd.h>
-
-#define KILL_WAIT_MS 10000
-
-/* Kills it and waits for its end; somebody else reaps it. */
-static int kill_and_wait(const struct state *state, struct error *err)
-{
-	cleanup(error_release) struct error gone = ERROR_INIT;
-	cleanup_close int pidfd = state_open_process(state, &gone);
-	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
-
-	if (pidfd < 0)
-		return 0;
-	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-		return error_errno(err, errno, "kill container `%s`", state->id);
-	/* A frozen one dies when it thaws. */
-	if (cgroup_is_frozen(&state->cgroup) && cgroup_freeze(&state->cgroup, false, err) < 0)
-		return -1;
-	if (poll(&poll_fd, 1, KILL_WAIT_MS) == 0)
-		return error_set(err, ERR_TIMEOUT, "container `%s` did not end", state->id);
-	return 0;
-}
 
 /* The configuration is needed for poststop hooks only; without it the rest is removed. */
 static int load_hooks(struct container *container, struct error *err)
@@ -64,6 +41,7 @@ int cmd_delete(const struct shim *shim, const struct command *self, int argc, ch
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
 	enum container_status status;
+	int done;
 
 	if (n < 0)
 		return n;
@@ -77,12 +55,16 @@ int cmd_delete(const struct shim *shim, const struct command *self, int argc, ch
 		return remove_remains(root, argv[0], err);
 	}
 	status = state_status(&container.state);
-	if (status != CONTAINER_STOPPED && !is_forced) {
+	/* As crun and runc: one that was never started can go. */
+	if (status != CONTAINER_STOPPED && status != CONTAINER_CREATED && !is_forced) {
 		error_set(err, ERR_CONFLICT, "container `%s` is %s, not stopped", argv[0],
 		          container_status_name(status));
 		return error_hint(err, "kill it first, or use --force");
 	}
-	if (kill_and_wait(&container.state, err) < 0 || load_hooks(&container, err) < 0)
+	if (container_kill(&container, err) < 0 || load_hooks(&container, err) < 0)
 		return -1;
-	return container_destroy(&container, err);
+	done = container_destroy(&container, err);
+	if (done == 1)
+		report_warning(shim, err->text);
+	return done < 0 ? -1 : 0;
 }

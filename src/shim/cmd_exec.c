@@ -88,10 +88,10 @@ static int change_process(struct spec_process *process, const struct exec_option
 		strv_env_set(&process->env, entry, equals + 1);
 	}
 	for (size_t i = 0; i < options->caps.len; i++)
-		if (spec_cap_add(&process->caps.bounding, options->caps.items[i], err) < 0 ||
-		    spec_cap_add(&process->caps.effective, options->caps.items[i], err) < 0 ||
-		    spec_cap_add(&process->caps.permitted, options->caps.items[i], err) < 0)
-			return error_wrap(err, "--cap");
+		if (!spec_cap_add(&process->caps.bounding, options->caps.items[i]) ||
+		    !spec_cap_add(&process->caps.effective, options->caps.items[i]) ||
+		    !spec_cap_add(&process->caps.permitted, options->caps.items[i]))
+			strv_add(&process->unknown_caps, options->caps.items[i]);
 	if (options->cwd)
 		process->cwd = options->cwd;
 	process->terminal = options->has_tty;
@@ -201,5 +201,6 @@ int cmd_exec(const struct shim *shim, const struct command *self, int argc, char
 		return -1;
 	if (choose_process(&container.spec.process, &document, &options, n - 1, argv + 1, err) < 0)
 		return -1;
+	report_unknown_caps(shim, &container.spec.process.unknown_caps);
 	return start_and_wait(&container, &options, &container.spec.process, err);
 }

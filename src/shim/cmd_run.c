@@ -29,7 +29,7 @@ static int64_t listen_fds(void)
 	return n;
 }
 
-static int parse(struct making_options *making, bool is_detached, const struct shim *shim,
+static int parse(struct making_options *making, bool is_waiting, const struct shim *shim,
                  const struct command *self, int argc, char **argv, struct error *err)
 {
 	struct container_request *request = &making->request;
@@ -45,19 +45,24 @@ static int parse(struct making_options *making, bool is_detached, const struct s
 	         "keep the session keyring"},
 		{"init", 0, OPTION_FLAG, &request->has_init,
 	         "a small process 1 that reaps and forwards signals"},
-		{"detach", 'd', OPTION_REFUSED, NULL, "use create and start"},
-		{"keep", 0, OPTION_REFUSED, NULL, "use create, start and delete"},
+		{"config", 'f', OPTION_TEXT, &request->config,
+	         "file in place of config.json, seen from the bundle"},
+		{"detach", 'd', OPTION_FLAG, &request->is_detached, "do not wait for its end"},
+		{"keep", 0, OPTION_FLAG, &request->is_kept, "leave it, stopped, for delete"},
 		{"no-subreaper", 0, OPTION_IGNORED, NULL, NULL},
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
 
 	if (n < 0)
 		return n;
-	making->preserve_fds += listen_fds();
+	request->listen_fds = (unsigned)listen_fds();
+	making->preserve_fds += request->listen_fds;
 	if (making->preserve_fds > PRESERVE_MAX)
 		return error_set(err, ERR_USAGE, "--preserve-fds: at most %d", PRESERVE_MAX);
 	request->preserve_fds = (unsigned)making->preserve_fds;
-	request->is_detached = is_detached;
+	request->is_waiting = is_waiting;
+	request->is_detached = request->is_detached || is_waiting;
+	request->no_cgroup = shim->has_no_cgroup;
 	request->id = argv[0];
 	if (state_check_id(request->id, err) < 0)
 		return -1;
@@ -84,7 +89,10 @@ int cmd_create(const struct shim *shim, const struct command *self, int argc, ch
 
 	if (parsed < 0)
 		return parsed;
-	return container_create(&container, &making.request, err);
+	if (container_create(&container, &making.request, err) < 0)
+		return -1;
+	report_unknown_caps(shim, &container.spec.process.unknown_caps);
+	return 0;
 }
 
 int cmd_run(const struct shim *shim, const struct command *self, int argc, char **argv,
@@ -93,22 +101,29 @@ int cmd_run(const struct shim *shim, const struct command *self, int argc, char 
 	cleanup(release) struct making_options making = {.request.root = -1};
 	cleanup(container_release) struct container container = CONTAINER_INIT;
 	cleanup(error_release) struct error after = ERROR_INIT;
-	int status = parse(&making, false, shim, self, argc, argv, err);
+	int status = parse(&making, false, shim, self, argc, argv, err), destroyed;
 
 	if (status < 0)
 		return status;
 	/* Signals wait until the container is there to get them. */
-	supervise_block_signals();
+	if (!making.request.is_detached)
+		supervise_block_signals();
 	if (container_create(&container, &making.request, err) < 0)
 		return -1;
+	report_unknown_caps(shim, &container.spec.process.unknown_caps);
 	if (container_run_hooks(&container, HOOK_POSTSTART, "poststart", "running", &after) < 0) {
 		kill(container.state.pid, SIGKILL);
 		status = error_move(err, &after);
 		supervise(container.pidfd, container.state.pid, -1, &after);
+	} else if (making.request.is_detached) {
+		return 0;
 	} else {
 		status = supervise(container.pidfd, container.state.pid, container.terminal, err);
 	}
-	if (container_destroy(&container, &after) < 0 && status >= 0)
-		return error_move(err, &after);
-	return status;
+	if (making.request.is_kept)
+		return status;
+	destroyed = container_destroy(&container, &after);
+	if (destroyed == 1)
+		report_warning(shim, after.text);
+	return destroyed < 0 && status >= 0 ? error_move(err, &after) : status;
 }

@@ -23,6 +23,7 @@ int cmd_start(const struct shim *shim, const struct command *self, int argc, cha
               struct error *err)
 {
 	cleanup(container_release) struct container container = CONTAINER_INIT;
+	cleanup(error_release) struct error after = ERROR_INIT;
 	cleanup_close int root = -1, sock = -1;
 	int n = options_parse(self, NULL, 0, argc, argv, err);
 	enum container_status status;
@@ -46,5 +47,10 @@ int cmd_start(const struct shim *shim, const struct command *self, int argc, cha
 		return error_wrap(err, "start container `%s`", argv[0]);
 	if (n != SYNC_END)
 		return error_set(err, EPROTO, "unexpected message %d", n);
-	return run_poststart(&container, err);
+	if (run_poststart(&container, err) == 0)
+		return 0;
+	/* As the specification says, its failure ends the container. */
+	if (container_kill(&container, &after) == 0 && container_destroy(&container, &after) == 1)
+		report_warning(shim, after.text);
+	return -1;
 }

@@ -18,7 +18,7 @@ struct error;
 struct shim {
 	const char *root; /* NULL: the default */
 	const char *log;
-	bool is_log_json, is_debug;
+	bool is_log_json, is_debug, has_no_cgroup;
 };
 
 struct command {
@@ -56,6 +56,12 @@ int options_parse(const struct command *self, const struct option_row *rows, siz
 /* One option at argv[*at]; moves *at over its value. */
 int options_take(const struct option_row *rows, size_t count, int argc, char **argv, int *at,
                  struct error *err);
+
+/* report.c: what goes wrong, on standard error and into --log. */
+void report_error(const struct shim *shim, const struct error *err);
+/* Where there is no --log on standard error. */
+void report_warning(const struct shim *shim, const char *text);
+void report_unknown_caps(const struct shim *shim, const struct strv *names);
 
 int cmd_create(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_delete(const struct shim *, const struct command *, int, char **, struct error *);

@@ -13,9 +13,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#define KILL_WAIT_MS 10000
 
 /* What is open while a container is made. */
 struct making {
@@ -64,7 +67,8 @@ static bool wants_cgroup(const struct spec *spec)
 	       spec->resources.devices.len > 0;
 }
 
-static int make_cgroup(struct container *container, struct making *making, struct error *err)
+static int make_cgroup(struct container *container, const struct container_request *options,
+                       struct making *making, struct error *err)
 {
 	const struct spec *spec = &container->spec;
 	const struct cgroup_request request = {
@@ -81,6 +85,8 @@ static int make_cgroup(struct container *container, struct making *making, struc
 		return 0;
 	if (cgroup_host_read(&making->cgroups, err) < 0)
 		return -1;
+	if (options->no_cgroup)
+		return 0;
 	return cgroup_make(&container->state.cgroup, &making->cgroups, &request, err);
 }
 
@@ -89,7 +95,7 @@ static int prepare(struct container *container, const struct container_request *
 {
 	struct plan *plan = &making->plan;
 
-	if (make_cgroup(container, making, err) < 0 ||
+	if (make_cgroup(container, request, making, err) < 0 ||
 	    namespaces_open(&container->spec, making->joined, err) < 0)
 		return -1;
 	if (request->console_socket) {
@@ -97,7 +103,7 @@ static int prepare(struct container *container, const struct container_request *
 		if (making->console_socket < 0)
 			return -1;
 	}
-	if (request->is_detached) {
+	if (request->is_waiting) {
 		making->start_socket = state_listen_start(&container->state, err);
 		if (making->start_socket < 0)
 			return -1;
@@ -142,7 +148,7 @@ static int record_process(struct container *container, const struct container_re
 		return error_errno(err, errno, "pidfd_open");
 	state->pid = pid;
 	state->start_ticks = child.start_ticks;
-	if (!request->is_detached) {
+	if (!request->is_detached && !request->is_kept) {
 		if (proc_read_stat(getpid(), &self, err) < 0)
 			return -1;
 		state->has_foreground = true;
@@ -238,7 +244,7 @@ static int make(struct container *container, const struct container_request *req
 	state->bundle = xstrdup(request->bundle);
 	state->rootfs = xstrdup(making->plan.rootfs);
 	state->annotations = json_incref(container->spec.annotations);
-	if (state_keep_config(state, request->bundle, err) < 0 ||
+	if (state_keep_config(state, &container->spec, err) < 0 ||
 	    prepare(container, request, making, err) < 0 ||
 	    launch(container, request, making, err) < 0)
 		return -1;
@@ -252,6 +258,19 @@ static int make(struct container *container, const struct container_request *req
 	return -1;
 }
 
+/* sd_listen_fds(3): the program is process 1 of its namespace. */
+static void tell_listen_fds(struct spec *spec, unsigned count)
+{
+	char text[16];
+
+	if (count == 0 || strv_env_get(&spec->process.env, "LISTEN_FDS"))
+		return;
+	snprintf(text, sizeof(text), "%u", count);
+	strv_env_set(&spec->process.env, "LISTEN_FDS", text);
+	if (!strv_env_get(&spec->process.env, "LISTEN_PID"))
+		strv_env_set(&spec->process.env, "LISTEN_PID", "1");
+}
+
 int container_create(struct container *container, const struct container_request *request,
                      struct error *err)
 {
@@ -263,21 +282,28 @@ int container_create(struct container *container, const struct container_request
 		.has_init = request->has_init,
 		.no_pivot = request->no_pivot,
 		.no_new_keyring = request->no_new_keyring,
-		.is_waiting = request->is_detached,
+		.is_waiting = request->is_waiting,
 		.preserve_fds = request->preserve_fds,
 	};
 
+	cleanup_free char *config = request->config
+	                                    ? path_absolute(request->bundle, request->config)
+	                                    : path_join(request->bundle, "config.json");
+
 	for (size_t i = 0; i < NS_COUNT; i++)
 		making.joined[i] = -1;
-	if (spec_load(&container->spec, request->bundle, err) < 0 ||
-	    seal_self(&container->spec, err) < 0 ||
-	    plan_init(&making.plan, &container->spec, &options, err) < 0)
+	if (spec_load(&container->spec, config, err) < 0 || seal_self(&container->spec, err) < 0)
+		return -1;
+	tell_listen_fds(&container->spec, request->listen_fds);
+	if (plan_init(&making.plan, &container->spec, &options, err) < 0)
 		return -1;
 	if (request->console_socket && !container->spec.process.terminal)
 		return error_set(err, ERR_USAGE,
 		                 "--console-socket: process.terminal is false in config.json");
 	if (request->is_detached && container->spec.process.terminal && !request->console_socket)
-		return error_set(err, ERR_USAGE, "process.terminal: create needs --console-socket");
+		return error_set(err, ERR_USAGE,
+		                 "process.terminal: needs --console-socket where "
+		                 "nobody waits for the container");
 	if (state_new(&container->state, request->root, request->id, err) < 0)
 		return -1;
 	if (make(container, request, &making, err) == 0)
@@ -286,8 +312,28 @@ int container_create(struct container *container, const struct container_request
 	return -1;
 }
 
+int container_kill(const struct container *container, struct error *err)
+{
+	const struct state *state = &container->state;
+	cleanup(error_release) struct error gone = ERROR_INIT;
+	cleanup_close int pidfd = state_open_process(state, &gone);
+	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd < 0)
+		return 0;
+	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return error_errno(err, errno, "kill container `%s`", state->id);
+	/* A frozen one dies when it thaws. */
+	if (cgroup_is_frozen(&state->cgroup) && cgroup_freeze(&state->cgroup, false, err) < 0)
+		return -1;
+	if (poll(&poll_fd, 1, KILL_WAIT_MS) == 0)
+		return error_set(err, ERR_TIMEOUT, "container `%s` did not end", state->id);
+	return 0;
+}
+
 int container_destroy(struct container *container, struct error *err)
 {
+	cleanup(error_release) struct error failed = ERROR_INIT;
 	struct state *state = &container->state;
 	int is_there = state_lock(state, err);
 
@@ -296,13 +342,11 @@ int container_destroy(struct container *container, struct error *err)
 		return is_there;
 	if (cgroup_remove(&state->cgroup, err) < 0)
 		return -1;
-	if (container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", err) < 0) {
-		cleanup(error_release) struct error ignored = ERROR_INIT;
-
-		/* The specification: a failing poststop hook is told, and deletion goes on. */
-		if (state_remove(state, &ignored) < 0)
+	if (container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", &failed) < 0) {
+		if (state_remove(state, err) < 0)
 			return -1;
-		return -1;
+		error_move(err, &failed);
+		return 1;
 	}
 	return state_remove(state, err);
 }

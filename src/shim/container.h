@@ -19,9 +19,14 @@ struct error;
 
 struct container_request {
 	const char *id, *bundle, *console_socket, *pid_file;
-	int root; /* the state root */
+	const char *config; /* the file, NULL: config.json of the bundle */
+	int root;           /* the state root */
 	unsigned preserve_fds;
-	bool is_detached; /* create, not run */
+	unsigned listen_fds; /* how many of these are systemd's */
+	bool is_waiting;     /* create: the program runs when `start` says so */
+	bool is_detached;    /* outlives the shim; waiting implies it */
+	bool is_kept;        /* stays, stopped, until `delete` */
+	bool no_cgroup;
 	bool has_init, no_pivot, no_new_keyring;
 };
 
@@ -43,7 +48,12 @@ int container_create(struct container *container, const struct container_request
 /* Runs the hooks of a moment with the state as it is. */
 int container_run_hooks(struct container *container, enum spec_hook_kind kind, const char *name,
                         const char *status, struct error *err);
-/* Kills what is left, runs poststop hooks, removes the cgroup and the state. */
+/* Kills its process and waits for the end; somebody else reaps it. */
+int container_kill(const struct container *container, struct error *err);
+/*
+ * Kills what is left, runs poststop hooks, removes the cgroup and the state.
+ * Returns 1 when all is gone and a poststop hook failed: *err is then a warning.
+ */
 int container_destroy(struct container *container, struct error *err);
 void container_release(struct container *container);
 

@@ -199,7 +199,8 @@ static int set_ids(const struct plan_exec *exec, struct error *err)
 	uid_t uid = process->uid;
 	gid_t gid = process->gid;
 
-	if (exec->can_set_groups && setgroups(process->groups.len, process->groups.items) < 0)
+	if (exec->can_set_groups && !exec->keeps_groups &&
+	    setgroups(process->groups.len, process->groups.items) < 0)
 		return error_errno(err, errno, "process.user.additionalGids");
 	if (!exec->can_set_groups && process->groups.len > 0)
 		return error_set(err, EPERM,

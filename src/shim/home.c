@@ -56,7 +56,9 @@ static bool find_home(uint32_t uid, char *home, size_t size)
 			}
 		}
 	}
-	return false;
+	/* The last line may lack its newline. */
+	line[len] = '\0';
+	return take_line(line, uid, home, size);
 }
 
 void exec_set_home(const struct plan_exec *exec)

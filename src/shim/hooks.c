@@ -28,16 +28,25 @@ int hooks_set_state(int state, const char *json, struct error *err)
 	return fd_write_all(state, json, strlen(json), err);
 }
 
+/* As crun and runc: without `env` a hook has the environment of the runtime. */
+static char *const *env_of(const struct spec_hook *hook)
+{
+	static char *const none[] = {NULL};
+
+	if (!hook->has_env)
+		return environ;
+	return hook->env.len > 0 ? hook->env.items : none;
+}
+
 static no_return void become_hook(const struct spec_hook *hook, int state)
 {
-	char *const no_env[] = {NULL};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	proc_reset_signals();
 	if (lseek(state, 0, SEEK_SET) < 0 || dup2(state, STDIN_FILENO) < 0)
 		_exit(127);
 	fd_close_from(STDERR_FILENO + 1);
-	execve(hook->path, hook->args.items, hook->env.len > 0 ? hook->env.items : no_env);
+	execve(hook->path, hook->args.items, env_of(hook));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
@@ -88,9 +97,19 @@ static int run_hook(const struct spec_hook *hook, int state, struct error *err)
 
 int hooks_run(const struct spec_hooks *hooks, const char *kind, int state, struct error *err)
 {
-	array_foreach(hook, hooks)
-		if (run_hook(hook, state, err) < 0)
-			return error_wrap(err, "hooks.%s[%zu]: `%s`", kind,
-			                  array_index(hooks, hook), hook->path);
-	return 0;
+	int status = 0;
+
+	array_foreach(hook, hooks) {
+		cleanup(error_release) struct error why = ERROR_INIT;
+
+		if (run_hook(hook, state, &why) == 0)
+			continue;
+		error_wrap(&why, "hooks.%s[%zu]: `%s`", kind, array_index(hooks, hook), hook->path);
+		/* Of those that end a container the rest run, too; the first failure is told. */
+		if (status == 0)
+			status = error_move(err, &why);
+		if (!str_eq(kind, "poststop"))
+			return status;
+	}
+	return status;
 }

@@ -7,6 +7,7 @@
 #include "shim/hooks.h"
 #include "shim/mounts.h"
 #include "shim/plan.h"
+#include "shim/rootfs.h"
 #include "shim/sync.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ static int take_ids(const struct plan *plan, struct error *err)
 	bool has_joined = plan->spec->ns[NS_USER].path;
 
 	if (has_joined || (plan->has_new_userns && plan->maps_root)) {
-		if (plan->exec.can_set_groups && setgroups(0, NULL) < 0)
+		if (plan->exec.can_set_groups && !plan->exec.keeps_groups && setgroups(0, NULL) < 0)
 			return error_errno(err, errno, "setgroups");
 		/* Only the maps of a new namespace are known; a joined one may have no root. */
 		if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) &&
@@ -149,6 +150,16 @@ static int run_create_hooks(const struct plan *plan, struct error *err)
 	return hooks_run(&hooks[HOOK_CREATE_CONTAINER], "createContainer", plan->hook_state, err);
 }
 
+/* As crun and runc a missing directory is made; where that fails, entering it says why. */
+static void make_cwd(const struct plan *plan, int root)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	cleanup_close int dir = rootfs_make_dir(root, plan->exec.process->cwd, &ignored);
+
+	if (dir < 0)
+		error_release(&ignored);
+}
+
 static int build_root(const struct plan *plan, struct stage *stage, struct error *err)
 {
 	umask(0);
@@ -161,8 +172,10 @@ static int build_root(const struct plan *plan, struct stage *stage, struct error
 	stage->root = mounts_make_root(plan, stage->rootfs, err);
 	if (stage->root < 0 || mounts_apply(plan, stage->root, err) < 0 ||
 	    devices_make(plan, stage->root, err) < 0 || configure_namespaces(plan, err) < 0 ||
-	    run_create_hooks(plan, err) < 0 || make_terminal(plan, stage, err) < 0 ||
-	    mounts_finish(plan, stage->root, err) < 0)
+	    run_create_hooks(plan, err) < 0 || make_terminal(plan, stage, err) < 0)
+		return -1;
+	make_cwd(plan, stage->root);
+	if (mounts_finish(plan, stage->root, err) < 0)
 		return -1;
 	return mounts_enter_root(plan, stage->root, err);
 }

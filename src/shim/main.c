@@ -1,7 +1,4 @@
-#include "base/clock.h"
 #include "base/error.h"
-#include "base/fd.h"
-#include "base/json.h"
 #include "shim/command.h"
 #include "shim/exec.h"
 #include "shim/spec.h"
@@ -41,38 +38,9 @@ static void print_usage(FILE *out)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
 }
 
-/* As crun and runc write it, for those who start us: {"msg","level","time"}. */
-static void write_log(const struct shim *shim, const struct error *err)
-{
-	cleanup(error_release) struct error failed = ERROR_INIT;
-	cleanup_close int fd = open(shim->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	cleanup_free char *line = NULL;
-	char now[CLOCK_TEXT_SIZE];
-
-	clock_format_utc(clock_real_ns(), now);
-	if (shim->is_log_json) {
-		cleanup_json json_t *json = json_object();
-		cleanup_free char *text = NULL;
-
-		json_set_str(json, "msg", err->text);
-		json_set_str(json, "level", "error");
-		json_set_str(json, "time", now);
-		text = json_text(json);
-		line = xasprintf("%s\n", text);
-	} else {
-		line = xasprintf("%s: %s\n", now, err->text);
-	}
-	if (fd < 0 || fd_write_all(fd, line, strlen(line), &failed) < 0)
-		fprintf(stderr, "locald-shim: --log %s: cannot write\n", shim->log);
-}
-
 static int report(const struct shim *shim, const struct error *err)
 {
-	if (shim->log)
-		write_log(shim, err);
-	fprintf(stderr, "locald-shim: %s\n", err->text);
-	if (err->hint)
-		fprintf(stderr, "locald-shim: hint: %s\n", err->hint);
+	report_error(shim, err);
 	switch (err->code) {
 	case EXEC_NOT_FOUND:
 		return 127;
@@ -94,7 +62,7 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 		{"log", 0, OPTION_TEXT, &shim->log, "append errors to a file"},
 		{"log-format", 0, OPTION_TEXT, &format, "text or json"},
 		{"debug", 0, OPTION_FLAG, &shim->is_debug, "more output"},
-		{"cgroup-manager", 0, OPTION_TEXT, &manager, "cgroupfs"},
+		{"cgroup-manager", 0, OPTION_TEXT, &manager, "cgroupfs or disabled"},
 		{"systemd-cgroup", 0, OPTION_REFUSED, NULL,
 	         "use paths in cgroupfs (podman: --cgroup-manager=cgroupfs)"},
 		{"rootless", 0, OPTION_REFUSED, NULL, "leave it away: it is found out"},
@@ -111,9 +79,12 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 	if (!str_eq(format, "text") && !str_eq(format, "json"))
 		return error_set(err, ERR_USAGE, "--log-format must be text or json, not `%s`",
 		                 format);
-	if (!str_eq(manager, "cgroupfs"))
-		return error_set(err, ERR_UNSUPPORTED, "--cgroup-manager %s is not supported yet",
-		                 manager);
+	shim->has_no_cgroup = str_eq(manager, "disabled");
+	if (!str_eq(manager, "cgroupfs") && !shim->has_no_cgroup) {
+		error_set(err, ERR_UNSUPPORTED, "--cgroup-manager %s is not supported yet",
+		          manager);
+		return error_hint(err, "use cgroupfs, or disabled");
+	}
 	shim->is_log_json = str_eq(format, "json");
 	return at;
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "shim/filter.h"
 #include "shim/idmap.h"
 
@@ -172,6 +173,12 @@ static int check_process(const struct plan *plan, const struct plan_options *opt
 	return 0;
 }
 
+/* crun's annotation, which `podman run --group-add keep-groups` sets. */
+static bool keeps_groups(const struct spec *spec)
+{
+	return str_eq(json_get_str(spec->annotations, "run.oci.keep_original_groups", "0"), "1");
+}
+
 static int check_mapped(const struct plan *plan, struct error *err)
 {
 	const struct spec *spec = plan->spec;
@@ -222,6 +229,7 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 	                   err) < 0)
 		return -1;
 	plan->exec.can_set_groups = idmap_can_set_groups(spec);
+	plan->exec.keeps_groups = keeps_groups(spec);
 	if (spec->mounts.len > 0 && str_eq(spec->mounts.items[0].destination, "/") &&
 	    take_overlay(&plan->overlay, &spec->mounts.items[0], err) < 0)
 		return -1;

@@ -39,6 +39,8 @@ struct plan_exec {
 	char *home; /* PLAN_HOME_SIZE bytes, for that one */
 	uint64_t last_cap;
 	bool can_set_groups;
+	bool keeps_groups; /* those of the caller, as the annotation run.oci.keep_original_groups
+	                      asks */
 	unsigned preserve_fds;
 	int parent; /* a socket to the shim, to die with it; -1: outlives it */
 };

@@ -243,13 +243,13 @@ int spec_parse(struct spec *spec, const char *text, size_t len, struct error *er
 	return parse_text(spec, &copy, err);
 }
 
-int spec_load(struct spec *spec, const char *bundle, struct error *err)
+int spec_load(struct spec *spec, const char *path, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-	cleanup_free char *path = path_join(bundle, "config.json");
 
 	if (fs_read_file(path, SPEC_FILE_MAX, &text, err) < 0)
 		return -1;
+	spec->text = xstrdup(text.buf);
 	if (parse_text(spec, &text, err) < 0)
 		return error_wrap(err, "%s", path);
 	return 0;
@@ -289,5 +289,6 @@ void spec_release(struct spec *spec)
 	array_release(&spec->seccomp.rules);
 	array_release(&spec->seccomp.arches);
 	json_decref(spec->json);
+	free(spec->text);
 	*spec = (struct spec){0};
 }

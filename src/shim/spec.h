@@ -62,6 +62,7 @@ struct spec_process {
 	struct strv args, env;
 	const char *cwd;
 	struct spec_caps caps;
+	struct strv unknown_caps; /* names without a meaning here: told, not refused */
 	ARRAY(struct spec_rlimit) rlimits;
 	bool no_new_privileges;
 	bool has_oom_score_adj;
@@ -94,6 +95,7 @@ struct spec_device {
 struct spec_hook {
 	const char *path;
 	struct strv args, env;
+	bool has_env;  /* else it gets the shim's */
 	int timeout_s; /* 0: none */
 };
 struct spec_hooks {
@@ -158,6 +160,7 @@ struct spec_pair {
 
 struct spec {
 	json_t *json;
+	char *text; /* NUL-terminated; NULL when it did not come from a file */
 	const char *version, *hostname, *domainname;
 	const char *root_path;
 	bool root_readonly;
@@ -178,8 +181,8 @@ struct spec {
 	unsigned long personality;
 };
 
-/* Reads and checks BUNDLE/config.json. */
-int spec_load(struct spec *spec, const char *bundle, struct error *err);
+/* Reads and checks a config.json; spec->text is the file as it was read. */
+int spec_load(struct spec *spec, const char *path, struct error *err);
 /* The same from text; for tests. */
 int spec_parse(struct spec *spec, const char *text, size_t len, struct error *err);
 void spec_release(struct spec *spec);
@@ -187,8 +190,8 @@ void spec_release(struct spec *spec);
 /* A process of its own, as `exec --process` gives it; `json` must outlive it. */
 int spec_process_parse(struct spec_process *process, const struct node *node, struct error *err);
 void spec_process_release(struct spec_process *process);
-/* Adds one capability by name to a set; for `exec --cap`. */
-int spec_cap_add(uint64_t *set, const char *name, struct error *err);
+/* Adds one capability by name to a set; false when this library has no such name. */
+bool spec_cap_add(uint64_t *set, const char *name);
 
 /* The resources object of config.json and of `update`. */
 int spec_resources_parse(struct spec_resources *resources, const struct node *node,

@@ -4,6 +4,7 @@
 
 static int parse_hook(struct spec_hook *hook, const struct node *node, struct error *err)
 {
+	struct node env = node_child(node, "env");
 	int64_t timeout = 0;
 
 	if (node_need_object(node, err) < 0 || node_need_str(node, "path", &hook->path, err) < 0 ||
@@ -15,6 +16,7 @@ static int parse_hook(struct spec_hook *hook, const struct node *node, struct er
 		return node_error(node, err, "path must be absolute, not \"%s\"", hook->path);
 	if (hook->args.len == 0)
 		strv_add(&hook->args, hook->path);
+	hook->has_env = node_exists(&env);
 	hook->timeout_s = (int)timeout;
 	return 0;
 }

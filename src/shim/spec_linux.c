@@ -183,7 +183,12 @@ static int check_sysctls(const struct spec *spec, struct error *err)
 		is_ipc = str_starts(key, "fs.mqueue.");
 		for (size_t i = 0; i < ARRAY_LEN(ipc); i++)
 			is_ipc = is_ipc || str_eq(key, ipc[i]);
-		is_uts = str_eq(key, "kernel.domainname") || str_eq(key, "kernel.hostname");
+		if (str_eq(key, "kernel.hostname") ||
+		    (str_eq(key, "kernel.domainname") && spec->domainname))
+			return error_set(err, ERR_CONFIG,
+			                 "linux.sysctl.%s: is set by `%s` of config.json",
+			                 pair->key, key + strlen("kernel."));
+		is_uts = str_eq(key, "kernel.domainname");
 		if (is_ipc && spec->ns[NS_IPC].is_set)
 			continue;
 		if (is_uts && spec->ns[NS_UTS].is_set)

@@ -88,31 +88,32 @@ static int parse_cwd(struct spec_process *process, const struct node *node, stru
 	return 0;
 }
 
-int spec_cap_add(uint64_t *set, const char *name, struct error *err)
+bool spec_cap_add(uint64_t *set, const char *name)
 {
 	cap_value_t cap;
 
 	if (cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63)
-		return error_set(err, ERR_CONFIG, "\"%s\" is not a capability", name);
+		return false;
 	*set |= UINT64_C(1) << cap;
-	return 0;
+	return true;
 }
 
-static int parse_cap_set(const struct node *caps, const char *key, uint64_t *set, struct error *err)
+/* The specification: what cannot be granted is told, and is no reason to fail. */
+static int parse_cap_set(struct spec_process *process, const struct node *caps, const char *key,
+                         uint64_t *set, struct error *err)
 {
 	struct node array;
 
 	if (node_array(caps, key, &array, err) < 0)
 		return -1;
 	for (size_t i = 0; i < node_len(&array); i++) {
-		cleanup(error_release) struct error why = ERROR_INIT;
 		struct node item = node_item(&array, i);
 		const char *name = NULL;
 
 		if (node_as_str(&item, &name, err) < 0)
 			return -1;
-		if (spec_cap_add(set, name, &why) < 0)
-			return node_error(&item, err, "%s", why.text);
+		if (!spec_cap_add(set, name) && !strv_has(&process->unknown_caps, name))
+			strv_add(&process->unknown_caps, name);
 	}
 	return 0;
 }
@@ -123,11 +124,11 @@ static int parse_caps(struct spec_process *process, const struct node *node, str
 	struct node object;
 
 	if (node_object(node, "capabilities", &object, err) < 0 ||
-	    parse_cap_set(&object, "bounding", &caps->bounding, err) < 0 ||
-	    parse_cap_set(&object, "effective", &caps->effective, err) < 0 ||
-	    parse_cap_set(&object, "inheritable", &caps->inheritable, err) < 0 ||
-	    parse_cap_set(&object, "permitted", &caps->permitted, err) < 0 ||
-	    parse_cap_set(&object, "ambient", &caps->ambient, err) < 0)
+	    parse_cap_set(process, &object, "bounding", &caps->bounding, err) < 0 ||
+	    parse_cap_set(process, &object, "effective", &caps->effective, err) < 0 ||
+	    parse_cap_set(process, &object, "inheritable", &caps->inheritable, err) < 0 ||
+	    parse_cap_set(process, &object, "permitted", &caps->permitted, err) < 0 ||
+	    parse_cap_set(process, &object, "ambient", &caps->ambient, err) < 0)
 		return -1;
 	if (caps->effective & ~caps->permitted)
 		return node_error(&object, err, "effective has more than permitted");
@@ -336,5 +337,6 @@ void spec_process_release(struct spec_process *process)
 	array_release(&process->rlimits);
 	strv_release(&process->args);
 	strv_release(&process->env);
+	strv_release(&process->unknown_caps);
 	*process = (struct spec_process){0};
 }

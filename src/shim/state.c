@@ -55,8 +55,8 @@ int state_check_id(const char *id, struct error *err)
 	if (len == 0 || len > STATE_ID_MAX || strspn(id, allowed) != len || *id == '.')
 		return error_set(
 			err, ERR_USAGE,
-			"`%s` is not a container id: letters, digits and _+-. (not first), "
-			"at most %d",
+			"invalid character or length in the container ID `%s`: use letters, "
+			"digits and _+-. (not first), at most %d",
 			id, STATE_ID_MAX);
 	return 0;
 }
@@ -355,19 +355,14 @@ int state_open_process(const struct state *state, struct error *err)
 	return take_fd(pidfd);
 }
 
-int state_keep_config(const struct state *state, const char *bundle, struct error *err)
+int state_keep_config(const struct state *state, const struct spec *spec, struct error *err)
 {
-	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-	cleanup_free char *path = path_join(bundle, "config.json");
-
-	if (fs_read_file(path, SPEC_FILE_MAX, &text, err) < 0)
-		return -1;
-	return write_file(state->dir, "config.json", text.buf, text.len, err);
+	return write_file(state->dir, "config.json", spec->text, strlen(spec->text), err);
 }
 
 int state_load_config(const struct state *state, struct spec *spec, struct error *err)
 {
-	cleanup_free char *dir = xasprintf("/proc/self/fd/%d", state->dir);
+	cleanup_free char *path = xasprintf("/proc/self/fd/%d/config.json", state->dir);
 
-	return spec_load(spec, dir, err);
+	return spec_load(spec, path, err);
 }

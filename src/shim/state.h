@@ -64,8 +64,8 @@ char *state_document(const struct state *state, const char *status) must_check;
 
 /* A pidfd of the container's process; ESRCH when it is gone. */
 int state_open_process(const struct state *state, struct error *err);
-/* Keeps config.json with the state; and reads it back. */
-int state_keep_config(const struct state *state, const char *bundle, struct error *err);
+/* Keeps config.json, as it was read, with the state; and reads it back. */
+int state_keep_config(const struct state *state, const struct spec *spec, struct error *err);
 int state_load_config(const struct state *state, struct spec *spec, struct error *err);
 
 /* The socket that `start` connects to. */
