@@ -222,11 +222,19 @@ static int set_limit(const struct cgroup_dir *dir, const struct spec_limit *limi
 {
 	const char *file = dir->is_v2 ? limit->v2_file : limit->v1_file;
 	const char *value = dir->is_v2 ? limit->v2_value : limit->v1_value;
+	char bfq[64];
 
 	if (!file)
 		return error_set(err, ERR_UNSUPPORTED, "cgroup %s does not have it",
 		                 dir->is_v2 ? "v2" : "v1");
-	return cgroup_write(dir->path, file, value, err);
+	if (cgroup_write(dir->path, file, value, err) == 0)
+		return 0;
+	/* The weights of v1 are under another name with the scheduler that has them today. */
+	if (err->code != ENOENT || !str_starts(file, "blkio.weight"))
+		return -1;
+	error_release(err);
+	snprintf(bfq, sizeof(bfq), "blkio.bfq.%s", file + strlen("blkio."));
+	return cgroup_write(dir->path, bfq, value, err);
 }
 
 /*
@@ -268,14 +276,34 @@ int cgroup_open_v2(const struct cgroup *cgroup)
 	return -1;
 }
 
-int cgroup_join(const struct cgroup *cgroup, pid_t pid, bool skip_v2, struct error *err)
+static int check_sub(const char *sub, struct error *err)
 {
+	for (const char *at = sub; at; at = strchr(at, '/')) {
+		at += strspn(at, "/");
+		if (str_starts(at, "..") && (at[2] == '/' || !at[2]))
+			return error_set(err, ERR_USAGE,
+			                 "--cgroup %s: `..` components are not allowed", sub);
+	}
+	return 0;
+}
+
+int cgroup_join(const struct cgroup *cgroup, const char *sub, pid_t pid, bool skip_v2,
+                struct error *err)
+{
+	bool is_found = !sub;
 	char text[16];
 
+	if (check_sub(sub, err) < 0)
+		return -1;
 	snprintf(text, sizeof(text), "%d", pid);
-	array_foreach(dir, &cgroup->dirs)
+	array_foreach(dir, &cgroup->dirs) {
+		cleanup_free char *path = sub ? path_join(dir->path, sub) : xstrdup(dir->path);
+		bool is_there = !sub || fs_is_dir(path);
+
+		is_found = is_found || is_there;
 		if (!(dir->is_v2 && skip_v2) &&
-		    cgroup_write(dir->path, "cgroup.procs", text, err) < 0)
+		    cgroup_write(is_there ? path : dir->path, "cgroup.procs", text, err) < 0)
 			return -1;
-	return 0;
+	}
+	return is_found ? 0 : error_set(err, ENOENT, "--cgroup %s: the container has none", sub);
 }

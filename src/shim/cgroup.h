@@ -69,7 +69,9 @@ int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
 /* Sets limits of an existing container (`update`). */
 int cgroup_set_limits(const struct cgroup *cgroup, const struct spec_resources *resources,
                       struct error *err);
-int cgroup_join(const struct cgroup *cgroup, pid_t pid, bool skip_v2, struct error *err);
+/* Below it when `sub` is not NULL; without ".." in it. */
+int cgroup_join(const struct cgroup *cgroup, const char *sub, pid_t pid, bool skip_v2,
+                struct error *err);
 /* The v2 directory for CLONE_INTO_CGROUP; -1 where there is none (no error). */
 int cgroup_open_v2(const struct cgroup *cgroup);
 

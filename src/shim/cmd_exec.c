@@ -5,6 +5,7 @@
 #include "shim/console.h"
 #include "shim/container.h"
 #include "shim/join.h"
+#include "shim/label.h"
 #include "shim/node.h"
 #include "shim/seal.h"
 
@@ -14,8 +15,8 @@
 #include <sys/pidfd.h>
 
 struct exec_options {
-	const char *process, *cwd, *user, *pid_file, *console_socket;
-	struct strv env, caps;
+	const char *process, *cwd, *user, *pid_file, *console_socket, *apparmor, *label, *cgroup;
+	struct strv env, caps, groups;
 	int64_t preserve_fds;
 	bool is_detached, has_tty, no_new_privs, ignores_pause;
 };
@@ -24,6 +25,7 @@ static void release_options(struct exec_options *options)
 {
 	strv_release(&options->env);
 	strv_release(&options->caps);
+	strv_release(&options->groups);
 }
 
 static int parse(struct exec_options *options, const struct command *self, int argc, char **argv,
@@ -44,10 +46,10 @@ static int parse(struct exec_options *options, const struct command *self, int a
 	         "pass N more descriptors, from 3 on"},
 		{"no-new-privs", 0, OPTION_FLAG, &options->no_new_privs, "set no_new_privs"},
 		{"ignore-paused", 0, OPTION_FLAG, &options->ignores_pause, "also when paused"},
-		{"cgroup", 0, OPTION_REFUSED, NULL, "the container's own is used"},
-		{"apparmor", 0, OPTION_REFUSED, NULL, "leave it away"},
-		{"process-label", 0, OPTION_REFUSED, NULL, "leave it away"},
-		{"additional-gids", 0, OPTION_REFUSED, NULL, "use --process"},
+		{"cgroup", 0, OPTION_TEXT, &options->cgroup, "a cgroup below the container's"},
+		{"apparmor", 0, OPTION_TEXT, &options->apparmor, "AppArmor profile"},
+		{"process-label", 0, OPTION_TEXT, &options->label, "SELinux label"},
+		{"additional-gids", 'g', OPTION_LIST, &options->groups, "a group more, by number"},
 	};
 
 	return options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
@@ -92,6 +94,13 @@ static int change_process(struct spec_process *process, const struct exec_option
 		    !spec_cap_add(&process->caps.effective, options->caps.items[i]) ||
 		    !spec_cap_add(&process->caps.permitted, options->caps.items[i]))
 			strv_add(&process->unknown_caps, options->caps.items[i]);
+	for (size_t i = 0; i < options->groups.len; i++) {
+		int64_t gid;
+
+		if (str_to_int(options->groups.items[i], 0, UINT32_MAX - 1, &gid, err) < 0)
+			return error_wrap(err, "--additional-gids");
+		*array_add(&process->groups) = (gid_t)gid;
+	}
 	if (options->cwd)
 		process->cwd = options->cwd;
 	process->terminal = options->has_tty;
@@ -120,6 +129,12 @@ static int choose_process(struct spec_process *process, json_t **document,
 			return error_wrap(err, "--process %s", options->process);
 		process->terminal = process->terminal || options->has_tty;
 	}
+	if (options->apparmor)
+		process->apparmor = options->apparmor;
+	if (options->label)
+		process->selinux_label = options->label;
+	if (label_check(process, NULL, err) < 0)
+		return -1;
 	process->no_new_privileges = process->no_new_privileges || options->no_new_privs;
 	if (options->is_detached && process->terminal && !options->console_socket)
 		return error_set(err, ERR_USAGE, "--detach with a terminal needs --console-socket");
@@ -149,12 +164,14 @@ static int start_and_wait(struct container *container, const struct exec_options
 	                               .proc = proc,
 	                               .exec = &exec,
 	                               .is_detached = options->is_detached,
-	                               .cgroup = &container->state.cgroup};
+	                               .cgroup = &container->state.cgroup,
+	                               .sub_cgroup = options->cgroup};
 	pid_t pid;
 
 	if (plan_exec_init(&exec, process, &container->spec.seccomp,
 	                   (unsigned)options->preserve_fds, err) < 0)
 		return -1;
+	exec.proc = proc;
 	target = state_open_process(&container->state, err);
 	if (target < 0)
 		return -1;

@@ -175,7 +175,7 @@ static int launch(struct container *container, const struct container_request *r
 		return -1;
 	if (making->plan.has_new_userns && idmap_write(spec, making->pid, err) < 0)
 		return -1;
-	if (cgroup_join(&container->state.cgroup, making->pid, v2 >= 0, err) < 0)
+	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0)
 		return -1;
 	if (container->hook_state >= 0) {
 		json = state_document(&container->state, "creating");

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "shim/label.h"
 #include "shim/plan.h"
 
 #include <errno.h>
@@ -281,6 +282,8 @@ int exec_program(const struct plan_exec *exec, const char *path, struct error *e
 	if (syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return error_errno(err, errno, "close_range");
 	if (set_identity(exec, err) < 0)
+		return -1;
+	if (label_apply(exec->proc, process, err) < 0)
 		return -1;
 	proc_reset_signals();
 	execve(path, exec->argv, exec->envp);

@@ -97,6 +97,44 @@ static int set_sysctl(const struct plan *plan, const struct spec_pair *pair, str
 	return 0;
 }
 
+static int set_offset(int fd, const char *clock, const struct spec_time_offset *offset,
+                      struct error *err)
+{
+	char line[64];
+	int len;
+
+	if (!offset->is_set)
+		return 0;
+	len = snprintf(line, sizeof(line), "%s %lld %u", clock, (long long)offset->secs,
+	               offset->nanosecs);
+	if (write(fd, line, (size_t)len) < 0)
+		return error_errno(err, errno, "linux.timeOffsets.%s", clock);
+	return 0;
+}
+
+/* The offsets stand before the first process of the namespace: it is made for children, then
+ * entered. */
+static int make_time_namespace(const struct plan *plan, struct error *err)
+{
+	const struct spec_namespace *ns = &plan->spec->ns[NS_TIME];
+	cleanup_close int offsets = -1, own = -1;
+
+	if (!ns->is_set || ns->path)
+		return 0;
+	if (unshare(CLONE_NEWTIME) < 0)
+		return error_errno(err, errno, "make a time namespace");
+	offsets = openat(plan->proc, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (offsets < 0)
+		return error_errno(err, errno, "linux.timeOffsets");
+	if (set_offset(offsets, "monotonic", &plan->spec->monotonic, err) < 0 ||
+	    set_offset(offsets, "boottime", &plan->spec->boottime, err) < 0)
+		return -1;
+	own = openat(plan->proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (own < 0 || setns(own, CLONE_NEWTIME) < 0)
+		return error_errno(err, errno, "enter the time namespace");
+	return 0;
+}
+
 static int configure_namespaces(const struct plan *plan, struct error *err)
 {
 	const struct spec *spec = plan->spec;
@@ -169,6 +207,8 @@ static int build_root(const struct plan *plan, struct stage *stage, struct error
 	if (plan->spec->ns[NS_CGROUP].is_set && !plan->spec->ns[NS_CGROUP].path &&
 	    unshare(CLONE_NEWCGROUP) < 0)
 		return error_errno(err, errno, "make a cgroup namespace");
+	if (make_time_namespace(plan, err) < 0)
+		return -1;
 	stage->root = mounts_make_root(plan, stage->rootfs, err);
 	if (stage->root < 0 || mounts_apply(plan, stage->root, err) < 0 ||
 	    devices_make(plan, stage->root, err) < 0 || configure_namespaces(plan, err) < 0 ||
@@ -206,6 +246,17 @@ static int set_personality(const struct plan *plan, struct error *err)
 	return 0;
 }
 
+static int set_memory_policy(const struct plan *plan, struct error *err)
+{
+	const struct spec_memory_policy *policy = &plan->spec->memory_policy;
+	const uint64_t *nodes = policy->nodes.is_set ? policy->nodes.bits : NULL;
+
+	if (policy->is_set &&
+	    syscall(SYS_set_mempolicy, policy->mode, nodes, nodes ? SPEC_NUMBERS_MAX : 0) < 0)
+		return error_errno(err, errno, "linux.memoryPolicy");
+	return 0;
+}
+
 static int become_program(const struct plan *plan, struct stage *stage, struct error *err)
 {
 	exec_set_home(&plan->exec);
@@ -226,7 +277,8 @@ static int run_steps(const struct plan *plan, struct stage *stage, struct error 
 {
 	if (exec_die_with_parent(&plan->exec, err) < 0 || sync_expect(plan->sync, SYNC_GO, err) < 0)
 		return -1;
-	if (build_root(plan, stage, err) < 0 || set_personality(plan, err) < 0)
+	if (build_root(plan, stage, err) < 0 || set_personality(plan, err) < 0 ||
+	    set_memory_policy(plan, err) < 0)
 		return -1;
 	if (exec_enter_cwd(&plan->exec, err) < 0 || exec_find(&plan->exec, stage->path, err) < 0)
 		return -1;

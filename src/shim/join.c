@@ -24,9 +24,9 @@ static const struct {
 	const char *name;
 	int flag;
 } kinds[] = {
-	{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},  {"pid", CLONE_NEWPID},
-	{"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
-	{"cgroup", CLONE_NEWCGROUP},
+	{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},    {"pid", CLONE_NEWPID},
+	{"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},
+	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},
 };
 
 /* What the new process needs beyond the request. */
@@ -170,11 +170,22 @@ static pid_t start(const struct joining *joining, int sync, struct error *err)
 	return pid;
 }
 
+/* The first set is for the way into the cgroup, whose processors the last may need. */
+static int set_affinity(pid_t pid, const struct spec_numbers *cpus, struct error *err)
+{
+	if (cpus->is_set && syscall(SYS_sched_setaffinity, pid, sizeof(cpus->bits), cpus->bits) < 0)
+		return error_errno(err, errno, "process.execCPUAffinity");
+	return 0;
+}
+
 static int follow(const struct join_request *request, pid_t pid, int sync, int *ret_terminal,
                   struct error *err)
 {
-	if (exec_prepare_from_outside(request->exec->process, pid, request->proc, err) < 0 ||
-	    cgroup_join(request->cgroup, pid, false, err) < 0 || sync_send(sync, SYNC_GO, err) < 0)
+	if (set_affinity(pid, &request->exec->process->first_cpus, err) < 0 ||
+	    exec_prepare_from_outside(request->exec->process, pid, request->proc, err) < 0 ||
+	    cgroup_join(request->cgroup, request->sub_cgroup, pid, false, err) < 0 ||
+	    set_affinity(pid, &request->exec->process->cpus, err) < 0 ||
+	    sync_send(sync, SYNC_GO, err) < 0)
 		return -1;
 	for (;;) {
 		int fd, kind = sync_receive(sync, &fd, err);

@@ -24,6 +24,7 @@ struct join_request {
 	bool is_detached; /* outlives us */
 	struct plan_exec *exec;
 	const struct cgroup *cgroup;
+	const char *sub_cgroup; /* a path below it, or NULL */
 };
 
 /* The pid of the process, which runs; *ret_terminal is the terminal to relay or -1. */

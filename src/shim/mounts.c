@@ -159,8 +159,10 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 	}
 	if (tree_attach(tree, rootfs, err) < 0)
 		return error_wrap(err, "mount the root file system on %s", plan->rootfs);
-	if (propagation && tree_set_attr(tree, 0, 0, propagation & ~(unsigned long)MS_REC,
-	                                 propagation & MS_REC, err) < 0)
+	/* pivot_root(2) wants no shared mount: that comes after it. */
+	if (propagation && !(propagation & MS_SHARED) &&
+	    tree_set_attr(tree, 0, 0, propagation & ~(unsigned long)MS_REC, propagation & MS_REC,
+	                  err) < 0)
 		return error_wrap(err, "linux.rootfsPropagation");
 	return take_fd(tree);
 }
@@ -389,5 +391,7 @@ int mounts_enter_root(const struct plan *plan, int root, struct error *err)
 		return error_errno(err, errno, "detach the host's root");
 	if (fchdir(root) < 0 || chdir("/") < 0)
 		return error_errno(err, errno, "enter the root file system");
+	if (plan->spec->propagation & MS_SHARED && mount(NULL, "/", NULL, MS_SHARED, NULL) < 0)
+		return error_errno(err, errno, "linux.rootfsPropagation");
 	return 0;
 }

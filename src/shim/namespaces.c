@@ -15,14 +15,14 @@
 
 /* The order in which namespaces are joined: those that others depend on first. */
 static const uint64_t clone_flags[NS_COUNT] = {
-	[NS_USER] = CLONE_NEWUSER,     [NS_MOUNT] = CLONE_NEWNS, [NS_PID] = CLONE_NEWPID,
-	[NS_NET] = CLONE_NEWNET,       [NS_IPC] = CLONE_NEWIPC,  [NS_UTS] = CLONE_NEWUTS,
-	[NS_CGROUP] = CLONE_NEWCGROUP,
+	[NS_USER] = CLONE_NEWUSER,     [NS_MOUNT] = CLONE_NEWNS,  [NS_PID] = CLONE_NEWPID,
+	[NS_NET] = CLONE_NEWNET,       [NS_IPC] = CLONE_NEWIPC,   [NS_UTS] = CLONE_NEWUTS,
+	[NS_CGROUP] = CLONE_NEWCGROUP, [NS_TIME] = CLONE_NEWTIME,
 };
 
 static const char *const names[NS_COUNT] = {
 	[NS_USER] = "user", [NS_MOUNT] = "mount", [NS_PID] = "pid",       [NS_NET] = "network",
-	[NS_IPC] = "ipc",   [NS_UTS] = "uts",     [NS_CGROUP] = "cgroup",
+	[NS_IPC] = "ipc",   [NS_UTS] = "uts",     [NS_CGROUP] = "cgroup", [NS_TIME] = "time",
 };
 
 int namespaces_open(const struct spec *spec, int fds[], struct error *err)
@@ -58,8 +58,9 @@ static pid_t clone_child(const struct plan *plan, uint64_t extra, int cgroup, st
 	pid_t pid;
 
 	for (size_t i = 0; i < NS_COUNT; i++)
-		/* A cgroup namespace is made after the process is in its cgroup. */
-		if (i != NS_CGROUP && plan->spec->ns[i].is_set && !plan->spec->ns[i].path)
+		/* A cgroup namespace is made in its cgroup, a time namespace with its offsets. */
+		if (i != NS_CGROUP && i != NS_TIME && plan->spec->ns[i].is_set &&
+		    !plan->spec->ns[i].path)
 			args.flags |= clone_flags[i];
 	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "shim/filter.h"
 #include "shim/idmap.h"
+#include "shim/label.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +126,7 @@ int plan_exec_init(struct plan_exec *exec, const struct spec_process *process,
 		.seccomp = seccomp,
 		.preserve_fds = preserve_fds,
 		.can_set_groups = true,
+		.proc = -1,
 		.parent = -1,
 	};
 	exec->argv = vector_of(&process->args, 0);
@@ -216,7 +218,8 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 		.proc = -1,
 		.hook_state = -1,
 	};
-	if (check_process(plan, options, err) < 0 || check_mapped(plan, err) < 0)
+	if (check_process(plan, options, err) < 0 || check_mapped(plan, err) < 0 ||
+	    label_check(&spec->process, spec->mount_label, err) < 0)
 		return -1;
 	plan->maps_root = idmap_has(&spec->uid_map, 0) && idmap_has(&spec->gid_map, 0);
 	for (size_t i = 0; i < NS_COUNT; i++)
@@ -233,7 +236,7 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 	if (spec->mounts.len > 0 && str_eq(spec->mounts.items[0].destination, "/") &&
 	    take_overlay(&plan->overlay, &spec->mounts.items[0], err) < 0)
 		return -1;
-	plan->proc = open_proc(err);
+	plan->proc = plan->exec.proc = open_proc(err);
 	return plan->proc < 0 ? -1 : 0;
 }
 

@@ -42,6 +42,7 @@ struct plan_exec {
 	bool keeps_groups; /* those of the caller, as the annotation run.oci.keep_original_groups
 	                      asks */
 	unsigned preserve_fds;
+	int proc;   /* /proc of the host, O_PATH; borrowed */
 	int parent; /* a socket to the shim, to die with it; -1: outlives it */
 };
 

@@ -28,7 +28,7 @@ struct node;
 #define SPEC_FILE_MAX (16 * 1024 * 1024)
 #define SPEC_VERSION  "1.2.0"
 
-enum spec_ns { NS_USER, NS_MOUNT, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_COUNT };
+enum spec_ns { NS_USER, NS_MOUNT, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_COUNT };
 
 struct spec_namespace {
 	bool is_set;
@@ -51,6 +51,25 @@ struct spec_rlimit {
 
 struct spec_caps {
 	uint64_t bounding, effective, inheritable, permitted, ambient;
+};
+
+/* Numbers of processors or of memory nodes. */
+#define SPEC_NUMBERS_MAX 1024
+struct spec_numbers {
+	bool is_set;
+	uint64_t bits[SPEC_NUMBERS_MAX / 64];
+};
+
+struct spec_memory_policy {
+	bool is_set;
+	uint32_t mode; /* as set_mempolicy(2) takes it, with its flags */
+	struct spec_numbers nodes;
+};
+
+struct spec_time_offset {
+	bool is_set;
+	int64_t secs;
+	uint32_t nanosecs;
 };
 
 struct spec_process {
@@ -78,6 +97,7 @@ struct spec_process {
 		uint32_t priority;
 		uint64_t runtime, deadline, period;
 	} scheduler;
+	struct spec_numbers first_cpus, cpus; /* before and after it is in its cgroup */
 };
 
 struct spec_mount {
@@ -172,11 +192,14 @@ struct spec {
 	struct spec_extents uid_map, gid_map;
 	ARRAY(struct spec_device) devices;
 	ARRAY(struct spec_pair) sysctls;
+	const char *mount_label;
 	struct strv masked_paths, readonly_paths;
 	const char *cgroups_path;
 	struct spec_resources resources;
 	unsigned long propagation; /* MS_* of the root file system, 0: default */
 	struct spec_seccomp seccomp;
+	struct spec_memory_policy memory_policy;
+	struct spec_time_offset monotonic, boottime;
 	bool has_personality;
 	unsigned long personality;
 };
@@ -199,6 +222,10 @@ int spec_resources_parse(struct spec_resources *resources, const struct node *no
 void spec_resources_release(struct spec_resources *resources);
 
 /* The parts of config.json, each in its own file. */
+int spec_process_tuning_parse(struct spec_process *process, const struct node *node,
+                              struct error *err);
+int spec_memory_policy_parse(struct spec_memory_policy *policy, const struct node *node,
+                             struct error *err);
 int spec_linux_parse(struct spec *spec, const struct node *node, struct error *err);
 int spec_mount_parse(struct spec_mount *mount, const struct node *node, struct error *err);
 int spec_seccomp_parse(struct spec_seccomp *seccomp, const struct node *node, struct error *err);

@@ -14,7 +14,7 @@ static int parse_namespace(struct spec *spec, const struct node *node, struct er
 	static const char *const types[NS_COUNT] = {
 		[NS_USER] = "user",     [NS_MOUNT] = "mount", [NS_PID] = "pid",
 		[NS_NET] = "network",   [NS_IPC] = "ipc",     [NS_UTS] = "uts",
-		[NS_CGROUP] = "cgroup",
+		[NS_CGROUP] = "cgroup", [NS_TIME] = "time",
 	};
 	struct spec_namespace ns = {.is_set = true};
 	struct node type = node_child(node, "type");
@@ -24,8 +24,6 @@ static int parse_namespace(struct spec *spec, const struct node *node, struct er
 	if (node_need_object(node, err) < 0 || node_as_str(&type, &name, err) < 0 ||
 	    node_str(node, "path", &ns.path, err) < 0)
 		return -1;
-	if (str_eq(name, "time"))
-		return node_unsupported(&type, "a time namespace", err);
 	while (kind < NS_COUNT && !str_eq(types[kind], name))
 		kind++;
 	if (kind == NS_COUNT)
@@ -240,6 +238,35 @@ static int parse_personality(struct spec *spec, const struct node *node, struct 
 	return 0;
 }
 
+static int parse_offset(const struct node *offsets, const char *key, struct spec_time_offset *ret,
+                        struct error *err)
+{
+	struct node offset;
+	int64_t nanosecs = 0;
+
+	if (node_object(offsets, key, &offset, err) < 0 ||
+	    node_int(&offset, "secs", INT64_MIN, INT64_MAX, &ret->secs, err) < 0 ||
+	    node_int(&offset, "nanosecs", 0, 999999999, &nanosecs, err) < 0)
+		return -1;
+	ret->nanosecs = (uint32_t)nanosecs;
+	ret->is_set = node_exists(&offset);
+	return 0;
+}
+
+static int parse_time_offsets(struct spec *spec, const struct node *node, struct error *err)
+{
+	const struct spec_namespace *ns = &spec->ns[NS_TIME];
+	struct node offsets;
+
+	if (node_object(node, "timeOffsets", &offsets, err) < 0 ||
+	    parse_offset(&offsets, "monotonic", &spec->monotonic, err) < 0 ||
+	    parse_offset(&offsets, "boottime", &spec->boottime, err) < 0)
+		return -1;
+	if ((spec->monotonic.is_set || spec->boottime.is_set) && (!ns->is_set || ns->path))
+		return node_error(&offsets, err, "there is no new time namespace");
+	return 0;
+}
+
 static int refuse_unsupported(const struct node *node, struct error *err)
 {
 	static const struct {
@@ -247,11 +274,7 @@ static int refuse_unsupported(const struct node *node, struct error *err)
 	} refused[] = {
 		{"intelRdt", "intelRdt"},
 		{"netDevices", "moving a network device"},
-		{"memoryPolicy", "a memory policy"},
-		{"timeOffsets", "a time offset"},
 	};
-	struct node label = node_child(node, "mountLabel");
-	const char *text = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		struct node item = node_child(node, refused[i].key);
@@ -260,9 +283,7 @@ static int refuse_unsupported(const struct node *node, struct error *err)
 		    !(json_is_object(item.json) && !json_object_size(item.json)))
 			return node_unsupported(&item, refused[i].what, err);
 	}
-	if (node_str(node, "mountLabel", &text, err) < 0)
-		return -1;
-	return str_empty(text) ? 0 : node_unsupported(&label, "an SELinux label", err);
+	return 0;
 }
 
 int spec_linux_parse(struct spec *spec, const struct node *node, struct error *err)
@@ -275,10 +296,13 @@ int spec_linux_parse(struct spec *spec, const struct node *node, struct error *e
 	    parse_devices(spec, node, err) < 0 || parse_sysctl(spec, node, err) < 0 ||
 	    check_sysctls(spec, err) < 0 ||
 	    node_str(node, "cgroupsPath", &spec->cgroups_path, err) < 0 ||
+	    node_str(node, "mountLabel", &spec->mount_label, err) < 0 ||
 	    parse_propagation(spec, node, err) < 0 ||
 	    node_strv(node, "maskedPaths", &spec->masked_paths, err) < 0 ||
 	    node_strv(node, "readonlyPaths", &spec->readonly_paths, err) < 0 ||
-	    parse_personality(spec, node, err) < 0 || refuse_unsupported(node, err) < 0 ||
+	    parse_personality(spec, node, err) < 0 || parse_time_offsets(spec, node, err) < 0 ||
+	    spec_memory_policy_parse(&spec->memory_policy, node, err) < 0 ||
+	    refuse_unsupported(node, err) < 0 ||
 	    node_object(node, "resources", &resources, err) < 0 ||
 	    node_object(node, "seccomp", &seccomp, err) < 0)
 		return -1;

@@ -3,7 +3,6 @@
 #include "shim/spec.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <sys/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -201,121 +200,6 @@ static int parse_oom_score(struct spec_process *process, const struct node *node
 	return 0;
 }
 
-/* One of a list of words as its index; *ret is kept when the key is missing. */
-static int parse_word(const struct node *object, const char *key, const char *const words[],
-                      size_t count, size_t *ret, struct error *err)
-{
-	struct node node = node_child(object, key);
-	const char *text = NULL;
-
-	if (!node_exists(&node))
-		return 0;
-	if (node_as_str(&node, &text, err) < 0)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		if (words[i] && str_eq(words[i], text)) {
-			*ret = i;
-			return 0;
-		}
-	}
-	return node_error(&node, err, "\"%s\" is not known", text);
-}
-
-#define IOPRIO_CLASS_SHIFT 13
-
-static int parse_io_priority(struct spec_process *process, const struct node *node,
-                             struct error *err)
-{
-	static const char *const classes[] = {NULL, "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE",
-	                                      "IOPRIO_CLASS_IDLE"};
-	struct node io;
-	size_t class = 2;
-	int64_t priority = 0;
-
-	if (node_object(node, "ioPriority", &io, err) < 0)
-		return -1;
-	if (!node_exists(&io))
-		return 0;
-	if (parse_word(&io, "class", classes, ARRAY_LEN(classes), &class, err) < 0 ||
-	    node_int(&io, "priority", 0, 7, &priority, err) < 0)
-		return -1;
-	process->has_io_priority = true;
-	process->io_priority = (int)(class << IOPRIO_CLASS_SHIFT | (size_t)priority);
-	return 0;
-}
-
-static int parse_scheduler_flags(struct spec_process *process, const struct node *node,
-                                 struct error *err)
-{
-	static const char *const flags[] = {
-		"SCHED_FLAG_RESET_ON_FORK",  "SCHED_FLAG_RECLAIM",     "SCHED_FLAG_DL_OVERRUN",
-		"SCHED_FLAG_KEEP_POLICY",    "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN",
-		"SCHED_FLAG_UTIL_CLAMP_MAX",
-	};
-	cleanup(strv_release) struct strv words = STRV_INIT;
-
-	if (node_strv(node, "flags", &words, err) < 0)
-		return -1;
-	for (size_t i = 0; i < words.len; i++) {
-		size_t bit = 0;
-
-		while (bit < ARRAY_LEN(flags) && !str_eq(flags[bit], words.items[i]))
-			bit++;
-		if (bit == ARRAY_LEN(flags))
-			return node_error(node, err, "\"%s\" is not a flag", words.items[i]);
-		process->scheduler.flags |= UINT64_C(1) << bit;
-	}
-	return 0;
-}
-
-static int parse_scheduler(struct spec_process *process, const struct node *node, struct error *err)
-{
-	static const char *const policies[] = {"SCHED_OTHER",   "SCHED_FIFO", "SCHED_RR",
-	                                       "SCHED_BATCH",   "SCHED_ISO",  "SCHED_IDLE",
-	                                       "SCHED_DEADLINE"};
-	struct spec_scheduler *scheduler = &process->scheduler;
-	struct node object;
-	size_t policy = SCHED_OTHER;
-	int64_t nice_value = 0, priority = 0;
-
-	if (node_object(node, "scheduler", &object, err) < 0)
-		return -1;
-	if (!node_exists(&object))
-		return 0;
-	if (node_need(&object, "policy", err) < 0 ||
-	    parse_word(&object, "policy", policies, ARRAY_LEN(policies), &policy, err) < 0 ||
-	    node_int(&object, "nice", -20, 19, &nice_value, err) < 0 ||
-	    node_int(&object, "priority", 0, 99, &priority, err) < 0 ||
-	    parse_scheduler_flags(process, &object, err) < 0 ||
-	    node_u64(&object, "runtime", &scheduler->runtime, err) < 0 ||
-	    node_u64(&object, "deadline", &scheduler->deadline, err) < 0 ||
-	    node_u64(&object, "period", &scheduler->period, err) < 0)
-		return -1;
-	scheduler->policy = (uint32_t)policy;
-	scheduler->nice = (int32_t)nice_value;
-	scheduler->priority = (uint32_t)priority;
-	process->has_scheduler = true;
-	return 0;
-}
-
-static int refuse_labels(struct spec_process *process, const struct node *node, struct error *err)
-{
-	struct node apparmor = node_child(node, "apparmorProfile");
-	struct node selinux = node_child(node, "selinuxLabel");
-	struct node affinity = node_child(node, "execCPUAffinity");
-
-	if (node_str(node, "apparmorProfile", &process->apparmor, err) < 0 ||
-	    node_str(node, "selinuxLabel", &process->selinux_label, err) < 0)
-		return -1;
-	if (!str_empty(process->apparmor))
-		return node_unsupported(&apparmor, "an AppArmor profile", err);
-	if (!str_empty(process->selinux_label))
-		return node_unsupported(&selinux, "an SELinux label", err);
-	if (node_exists(&affinity))
-		return node_unsupported(&affinity, "a CPU affinity", err);
-	return 0;
-}
-
 int spec_process_parse(struct spec_process *process, const struct node *node, struct error *err)
 {
 	process->is_set = true;
@@ -325,10 +209,11 @@ int spec_process_parse(struct spec_process *process, const struct node *node, st
 	    parse_args(process, node, err) < 0 || parse_cwd(process, node, err) < 0 ||
 	    parse_caps(process, node, err) < 0 || parse_rlimits(process, node, err) < 0 ||
 	    node_bool(node, "noNewPrivileges", &process->no_new_privileges, err) < 0 ||
-	    parse_oom_score(process, node, err) < 0 || parse_io_priority(process, node, err) < 0 ||
-	    parse_scheduler(process, node, err) < 0 || refuse_labels(process, node, err) < 0)
+	    parse_oom_score(process, node, err) < 0 ||
+	    node_str(node, "apparmorProfile", &process->apparmor, err) < 0 ||
+	    node_str(node, "selinuxLabel", &process->selinux_label, err) < 0)
 		return -1;
-	return 0;
+	return spec_process_tuning_parse(process, node, err);
 }
 
 void spec_process_release(struct spec_process *process)

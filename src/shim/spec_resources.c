@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "shim/node.h"
 #include "shim/spec.h"
 
@@ -215,6 +216,36 @@ static int parse_throttle(struct spec_resources *res, const struct node *block, 
 	return 0;
 }
 
+/* leafWeight was of a scheduler that Linux 5.0 took out; where it is asked for it is told. */
+static int parse_device_weights(struct spec_resources *res, const struct node *block,
+                                struct error *err)
+{
+	struct node list;
+
+	if (node_array(block, "weightDevice", &list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < node_len(&list); i++) {
+		struct node item = node_item(&list, i);
+		uint32_t major = 0, minor = 0;
+		int64_t weight = 0, leaf = 0;
+		const char *text;
+
+		if (node_need_object(&item, err) < 0 || node_u32(&item, "major", &major, err) < 0 ||
+		    node_u32(&item, "minor", &minor, err) < 0 ||
+		    node_int(&item, "weight", 0, 1000, &weight, err) < 0 ||
+		    node_int(&item, "leafWeight", 0, 1000, &leaf, err) < 0)
+			return -1;
+		if (leaf > 0)
+			return node_unsupported(&item, "leafWeight", err);
+		text = keep(res, xasprintf("%u:%u %lld", major, minor, (long long)weight));
+		if (weight > 0)
+			add(res, (struct spec_limit){"blockIO.weightDevice", "blkio",
+			                             "blkio.weight_device", text, "io.bfq.weight",
+			                             text});
+	}
+	return 0;
+}
+
 static int parse_block_io(struct spec_resources *res, const struct node *block, struct error *err)
 {
 	static const struct {
@@ -225,14 +256,11 @@ static int parse_block_io(struct spec_resources *res, const struct node *block, 
 		{"throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops"},
 		{"throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops"},
 	};
-	struct node weights;
 	int64_t weight = 0;
 
 	if (node_int(block, "weight", 0, 1000, &weight, err) < 0 ||
-	    node_array(block, "weightDevice", &weights, err) < 0)
+	    parse_device_weights(res, block, err) < 0)
 		return -1;
-	if (node_len(&weights) > 0)
-		return node_unsupported(&weights, "a weight for one device", err);
 	if (weight > 0)
 		add(res,
 		    (struct spec_limit){"blockIO.weight", "blkio", "blkio.weight",
@@ -274,18 +302,63 @@ static int parse_hugepages(struct spec_resources *res, const struct node *node, 
 
 static int parse_network(struct spec_resources *res, const struct node *node, struct error *err)
 {
-	struct node network, priorities;
+	struct node network, list;
 	uint32_t class = 0;
 
 	if (node_object(node, "network", &network, err) < 0 ||
 	    node_u32(&network, "classID", &class, err) < 0 ||
-	    node_array(&network, "priorities", &priorities, err) < 0)
+	    node_array(&network, "priorities", &list, err) < 0)
 		return -1;
-	if (node_len(&priorities) > 0)
-		return node_unsupported(&priorities, "a network priority", err);
+	for (size_t i = 0; i < node_len(&list); i++) {
+		struct node item = node_item(&list, i);
+		const char *name = NULL;
+		uint32_t priority = 0;
+
+		if (node_need_object(&item, err) < 0 ||
+		    node_need_str(&item, "name", &name, err) < 0 ||
+		    node_u32(&item, "priority", &priority, err) < 0)
+			return -1;
+		if (str_empty(name) || name[strcspn(name, " \t\n/")])
+			return node_error(&item, err, "name is not that of a network interface");
+		add(res,
+		    (struct spec_limit){"network.priorities", "net_prio", "net_prio.ifpriomap",
+		                        keep(res, xasprintf("%s %u", name, priority)), NULL, NULL});
+	}
 	if (class)
 		add(res, (struct spec_limit){"network.classID", "net_cls", "net_cls.classid",
 		                             number(res, class), NULL, NULL});
+	return 0;
+}
+
+/* "mlx5_1 hca_handle=3 hca_object=10000", in both versions. */
+static int parse_rdma(struct spec_resources *res, const struct node *node, struct error *err)
+{
+	struct node rdma;
+	const char *device;
+	json_t *value;
+
+	if (node_object(node, "rdma", &rdma, err) < 0)
+		return -1;
+	json_object_foreach(rdma.json, device, value) {
+		struct node item = node_child(&rdma, device);
+		uint32_t handles = UINT32_MAX, objects = UINT32_MAX;
+		struct strbuf line = STRBUF_INIT;
+		const char *text;
+
+		if (node_need_object(&item, err) < 0 ||
+		    node_u32(&item, "hcaHandles", &handles, err) < 0 ||
+		    node_u32(&item, "hcaObjects", &objects, err) < 0)
+			return -1;
+		if (!*device || device[strcspn(device, " \t\n/")])
+			return node_error(&item, err, "is not the name of a device");
+		strbuf_adds(&line, device);
+		if (handles != UINT32_MAX)
+			strbuf_addf(&line, " hca_handle=%u", handles);
+		if (objects != UINT32_MAX)
+			strbuf_addf(&line, " hca_object=%u", objects);
+		text = keep(res, strbuf_detach(&line));
+		add(res, (struct spec_limit){"rdma", "rdma", "rdma.max", text, "rdma.max", text});
+	}
 	return 0;
 }
 
@@ -339,20 +412,17 @@ static int parse_device_rule(struct spec_resources *res, const struct node *node
 
 int spec_resources_parse(struct spec_resources *res, const struct node *node, struct error *err)
 {
-	struct node memory, cpu, pids, block, devices, rdma;
+	struct node memory, cpu, pids, block, devices;
 
 	if (node_object(node, "memory", &memory, err) < 0 ||
 	    node_object(node, "cpu", &cpu, err) < 0 || node_object(node, "pids", &pids, err) < 0 ||
 	    node_object(node, "blockIO", &block, err) < 0 ||
-	    node_array(node, "devices", &devices, err) < 0 ||
-	    node_object(node, "rdma", &rdma, err) < 0)
+	    node_array(node, "devices", &devices, err) < 0)
 		return -1;
-	if (json_object_size(rdma.json) > 0)
-		return node_unsupported(&rdma, "an rdma limit", err);
 	if (parse_memory(res, &memory, err) < 0 || parse_cpu(res, &cpu, err) < 0 ||
 	    parse_pids(res, &pids, err) < 0 || parse_block_io(res, &block, err) < 0 ||
 	    parse_hugepages(res, node, err) < 0 || parse_network(res, node, err) < 0 ||
-	    parse_unified(res, node, err) < 0)
+	    parse_rdma(res, node, err) < 0 || parse_unified(res, node, err) < 0)
 		return -1;
 	for (size_t i = 0; i < node_len(&devices); i++) {
 		struct node item = node_item(&devices, i);

@@ -181,7 +181,8 @@ def test_without_pivot_root(shim, bundle):
 
 @pytest.mark.parametrize("passwd,home", [
     ("root:x:0:0:root:/root:/bin/sh\n", "/root"),
-    ("x:x:5:0::/five:\nr:x:0:0::/zero", "/"),
+    ("x:x:5:0::/five:\nr:x:0:0:", "/"),
+    ("x:x:5:0::/five:\nr:x:0:0::/zero", "/zero"),
     ("r:x:0:0::/zero:/bin/sh\n", "/zero"),
     ("r:x::0::/none:\nr:x:0x0:0::/hex:\nr:x:0\n", "/"),
     (None, "/"),
