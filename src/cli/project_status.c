@@ -88,6 +88,7 @@ json_t *project_status(struct cli *cli, struct error *err)
 		return without_daemon(cli, err);
 	strbuf_adds(&target, "/v1/status");
 	cli_add_query(&target, cli->root ? "root" : "all", cli->root ? cli->root : "1");
+	cli_add_query(&target, "usage", "1");
 	status = cli_call(cli, "GET", target.buf, NULL, err);
 	if (!status && (err->code != ERR_NOT_FOUND || !cli->root))
 		return NULL;

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/events.h"
 #include "daemon/live.h"
 #include "daemon/methods.h"
 #include "daemon/prepare.h"
@@ -235,6 +236,7 @@ static void on_state(const char *project, const struct service_snapshot *service
 		log_err("%s", err.text);
 	project_ops_on_state(daemon, project, service);
 	waits_on_state(daemon);
+	events_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
 	if (daemon->is_settling && is_settled(daemon))
 		loop_stop(daemon->loop, 0);
@@ -431,6 +433,7 @@ void daemon_release(struct daemon *daemon)
 	}
 	live_release(daemon);
 	file_watch_free(daemon->files);
+	events_release(daemon);
 	project_ops_release(daemon);
 	run_containers_release(daemon);
 	waits_release(daemon);

@@ -19,6 +19,7 @@
 #include "service/world_loop.h"
 
 struct error;
+struct event_client;
 struct file_watch;
 struct http_server;
 struct live;
@@ -47,6 +48,7 @@ struct daemon {
 	struct loop_source *route_timer; /* gathers route changes of one round of the loop */
 	uint64_t routes_version;
 	ARRAY(struct project *) projects;
+	ARRAY(struct event_client *) event_clients;
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "daemon/context.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/jobs.h"
 #include "daemon/logs.h"
 #include "daemon/project_op.h"
@@ -40,7 +41,16 @@ static void status(struct daemon *daemon, struct http_exchange *x, const struct 
 {
 	cleanup_free char *root = http_target_query(call->target, "root");
 
-	reply_json(x, 200, status_make(daemon, root));
+	cleanup_free char *usage = http_target_query(call->target, "usage");
+
+	reply_json(x, 200, status_make(daemon, root, usage && str_eq(usage, "1")));
+}
+
+static void events(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	cleanup_free char *root = http_target_query(call->target, "root");
+
+	events_begin(daemon, x, root);
 }
 
 static void up(struct daemon *daemon, struct http_exchange *x, const struct call *call)
@@ -97,17 +107,12 @@ static const struct method {
 	const char *verb, *path;
 	method_fn *fn;
 } methods[] = {
-	{"GET", "/v1/context", context},
-	{"GET", "/v1/logs", logs},
-	{"GET", "/v1/ping", ping},
-	{"GET", "/v1/status", status},
-	{"GET", "/v1/why", why},
-	{"POST", "/v1/jobs", jobs},
-	{"POST", "/v1/restart", restart},
-	{"POST", "/v1/run", run},
-	{"POST", "/v1/shutdown", shutdown_all},
-	{"POST", "/v1/stop", stop},
-	{"POST", "/v1/up", up},
+	{"GET", "/v1/context", context}, {"GET", "/v1/events", events},
+	{"GET", "/v1/logs", logs},       {"GET", "/v1/ping", ping},
+	{"GET", "/v1/status", status},   {"GET", "/v1/why", why},
+	{"POST", "/v1/jobs", jobs},      {"POST", "/v1/restart", restart},
+	{"POST", "/v1/run", run},        {"POST", "/v1/shutdown", shutdown_all},
+	{"POST", "/v1/stop", stop},      {"POST", "/v1/up", up},
 	{"POST", "/v1/wait", wait_for},
 };
 

@@ -6,6 +6,7 @@
 #include "daemon/daemon.h"
 #include "daemon/live.h"
 #include "daemon/proxy_worker.h"
+#include "daemon/usage.h"
 
 #include <unistd.h>
 
@@ -28,8 +29,9 @@ static const char *health_name(enum plan_health_kind kind, bool has_port)
 	return has_port ? "tcp" : "none";
 }
 
-static json_t *exit_to_json(const struct service_exit *last)
+static json_t *exit_to_json(const struct service_snapshot *service)
 {
+	const struct service_exit *last = &service->last_exit;
 	json_t *object;
 
 	if (!last->is_known)
@@ -39,6 +41,9 @@ static json_t *exit_to_json(const struct service_exit *last)
 	json_set_int(object, "signal", last->signal);
 	json_set_bool(object, "killed", last->killed);
 	json_set_int(object, "run_ms", last->run_ms);
+	if (service->exited_real_ns > 0)
+		json_set_int(object, "ago_ms",
+		             (clock_real_ns() - service->exited_real_ns) / 1000000);
 	return object;
 }
 
@@ -94,16 +99,22 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 		json_set_str(object, "detail", service->detail);
 	json_set_str(health, "kind", health_name(plan->health.kind, plan->has_port));
 	json_set_bool(health, "ok", service->ready && service->state == SERVICE_RUNNING);
+	if (service->ready && service->probe_ms >= 0)
+		json_set_int(health, "ms", service->probe_ms);
 	json_object_set_new(object, "health", health);
 	set_number_or_null(object, "pid", service->pid);
 	json_set_int(object, "run", service->run);
 	set_times(object, service);
 	json_set_int(object, "restarts", service->restarts);
-	json_object_set_new(object, "last_exit", exit_to_json(&service->last_exit));
+	json_object_set_new(object, "last_exit", exit_to_json(service));
 	if (service->last_lines)
 		json_object_set_new(object, "last_lines", json_from_strv(service->last_lines));
 	if (service->next_try_ms >= 0)
 		json_set_int(object, "next_try_ms", service->next_try_ms);
+	if (service->dropped_bytes > 0 || service->is_log_full) {
+		json_set_bool(object, "log_full", service->is_log_full);
+		json_set_int(object, "log_dropped_bytes", (int64_t)service->dropped_bytes);
+	}
 	set_number_or_null(object, "port", plan->port);
 	set_number_or_null(object, "observed_port", service->port);
 	json_set_str(object, "url", url);
@@ -155,15 +166,46 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 	return object;
 }
 
-json_t *status_make(struct daemon *daemon, const char *root)
+static void add_usage(struct daemon *daemon, const struct project *project,
+                      const struct usage *usage, json_t *status)
+{
+	json_t *object;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "services"), i, object) {
+		struct service_snapshot service;
+		struct usage_sum sum;
+
+		if (!supervisor_find(daemon->supervisor, project->id,
+		                     json_get_str(object, "name", ""), &service) ||
+		    service.pid <= 0 || service.keeper <= 0)
+			continue;
+		sum = usage_of(usage, service.keeper);
+		json_set_int(object, "cpu_ms", sum.cpu_ms);
+		json_set_int(object, "memory_bytes", sum.memory_bytes);
+	}
+}
+
+json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 {
 	json_t *object = json_object(), *projects = json_array();
+	struct usage usage = {0};
 
 	json_set_int(object, "schema", 1);
 	json_object_set_new(object, "daemon", daemon_to_json(daemon));
-	array_foreach(project, &daemon->projects)
-		if (!root || str_eq((*project)->root, root))
-			json_array_append_new(projects, status_of_project(daemon, *project));
+	if (with_usage)
+		usage_read(&usage);
+	array_foreach(project, &daemon->projects) {
+		json_t *status;
+
+		if (root && !str_eq((*project)->root, root))
+			continue;
+		status = status_of_project(daemon, *project);
+		if (with_usage)
+			add_usage(daemon, *project, &usage, status);
+		json_array_append_new(projects, status);
+	}
+	usage_release(&usage);
 	json_object_set_new(object, "projects", projects);
 	return object;
 }

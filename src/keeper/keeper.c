@@ -321,6 +321,8 @@ static void run_timers(struct keeper *keeper)
 
 	for (int i = 0; i < 2; i++)
 		capture_idle(&keeper->io.captures[i], &keeper->log, now);
+	if (keeper->status.log_full && now >= keeper->next_drops_ms)
+		log_writer_retry(&keeper->log);
 	keeper_check_watchdog(keeper, now);
 	if (keeper->phase == PHASE_GRACE && now >= keeper->deadline_ms)
 		begin_killing(keeper);
@@ -342,6 +344,8 @@ static int poll_timeout(const struct keeper *keeper)
 		next = keeper->deadline_ms;
 	if (keeper->phase == PHASE_KILLING && keeper->next_sweep_ms < next)
 		next = keeper->next_sweep_ms;
+	if (keeper->status.log_full && keeper->next_drops_ms < next)
+		next = keeper->next_drops_ms;
 	if (next == INT64_MAX)
 		return -1;
 	if (next <= now)
@@ -438,6 +442,20 @@ static void finish(struct keeper *keeper)
 	keeper_tell(keeper);
 }
 
+/* A full disk is told when it is met, each second while it lasts, and when it ends. */
+static void tell_drops(struct keeper *keeper)
+{
+	bool is_full = log_writer_is_full(&keeper->log);
+
+	if (!is_full && !keeper->status.log_full)
+		return;
+	if (is_full && keeper->status.log_full && clock_mono_ms() < keeper->next_drops_ms)
+		return;
+	keeper->status.log_full = is_full;
+	keeper->next_drops_ms = clock_mono_ms() + DISK_RETRY_MS;
+	keeper_tell(keeper);
+}
+
 void keeper_run(struct keeper *keeper)
 {
 	start_program(keeper);
@@ -446,10 +464,7 @@ void keeper_run(struct keeper *keeper)
 		turn(keeper, poll_timeout(keeper));
 		run_timers(keeper);
 		log_writer_flush(&keeper->log);
-		if (keeper->log.dropped_bytes > 0 && !keeper->has_told_drops) {
-			keeper->has_told_drops = true;
-			keeper_tell(keeper);
-		}
+		tell_drops(keeper);
 	}
 	finish(keeper);
 }

@@ -37,7 +37,8 @@ struct keeper {
 	enum keeper_phase phase;
 	bool is_leader_gone, is_tree_gone;
 	bool is_stop_requested;
-	bool has_told_drops, has_told_sender, has_told_main_pid;
+	int64_t next_drops_ms; /* while the disk is full: when it is tried and told again */
+	bool has_told_sender, has_told_main_pid;
 	pid_t stop_pid; /* of the stop command; 0: none runs */
 	int64_t started_ms, deadline_ms, next_sweep_ms, sweep_delay_ms;
 	int64_t watchdog_at_ms; /* 0: no watchdog runs */

@@ -269,23 +269,41 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
 	}
 }
 
+/* What a batch begins with after losses. */
+static void append_drop(struct log_writer *log)
+{
+	char event[160];
+	int n = snprintf(event, sizeof(event),
+	                 "event=drop\nrecords=%" PRIu64 "\nlines=%" PRIu64 "\nbytes=%" PRIu64
+	                 "\nerrno=%d\n",
+	                 log->lost_records, log->lost_lines, log->lost_bytes, log->lost_errno);
+
+	append(log, LOG_EVENT, 0, event, (size_t)n);
+}
+
+bool log_writer_is_full(const struct log_writer *log)
+{
+	return log->lost_records > 0;
+}
+
+void log_writer_retry(struct log_writer *log)
+{
+	if (log->batch_len > 0 || log->lost_records == 0)
+		return;
+	log->batch_first = log->seq;
+	append_drop(log);
+	log_writer_flush(log);
+}
+
 void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
                     const char *data, size_t len)
 {
-	char event[160];
-
 	if (log->batch_len + len + LOG_RECORD_OVERHEAD > BATCH_SIZE)
 		log_writer_flush(log);
 	if (log->batch_len == 0) {
 		log->batch_first = log->seq;
-		if (log->lost_records > 0) {
-			int n = snprintf(event, sizeof(event),
-			                 "event=drop\nrecords=%" PRIu64 "\nlines=%" PRIu64
-			                 "\nbytes=%" PRIu64 "\nerrno=%d\n",
-			                 log->lost_records, log->lost_lines, log->lost_bytes,
-			                 log->lost_errno);
-			append(log, LOG_EVENT, 0, event, (size_t)n);
-		}
+		if (log->lost_records > 0)
+			append_drop(log);
 	}
 	append(log, stream, flags, data, len);
 }

@@ -61,5 +61,10 @@ void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int
 void log_writer_event(struct log_writer *log, const char *fmt, ...) printf_like(2, 3);
 void log_writer_flush(struct log_writer *log);
 
+/* Does the disk refuse what is written? */
+bool log_writer_is_full(const struct log_writer *log);
+/* Tries to tell of what it refused, without waiting for more output. */
+void log_writer_retry(struct log_writer *log);
+
 /* Writes the last event with what was kept in reserve, and syncs; false when it is not on disk. */
 bool log_writer_finish(struct log_writer *log, const char *event);

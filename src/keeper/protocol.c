@@ -70,6 +70,7 @@ static const struct field status_fields[] = {
 	{"dropped_bytes", FIELD_UINT64, STATUS(dropped_bytes), 0, INT64_MAX, false},
 	{"tty", FIELD_BOOL, STATUS(tty), 0, 1, true},
 	{"stdin", FIELD_BOOL, STATUS(has_stdin), 0, 1, true},
+	{"log_full", FIELD_BOOL, STATUS(log_full), 0, 1, true},
 	{"degraded", FIELD_BOOL, STATUS(degraded), 0, 1, true},
 	{"notify_ready", FIELD_BOOL, STATUS(notify_ready), 0, 1, true},
 	{"notify_stopping", FIELD_BOOL, STATUS(notify_stopping), 0, 1, true},

@@ -74,6 +74,7 @@ struct keeper_status {
 	uint64_t dropped_bytes; /* not stored, this run */
 	/* From here on a peer of an older version says nothing: 0. */
 	bool tty, has_stdin;  /* what attaching gives */
+	bool log_full;        /* the disk takes none of the output now */
 	bool degraded;        /* this keeper took over from one that was lost */
 	bool notify_ready;    /* READY=1 was seen */
 	bool notify_stopping; /* STOPPING=1 was seen */

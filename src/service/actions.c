@@ -148,6 +148,17 @@ static void take_notes(struct service *service, const struct keeper_status *stat
 	}
 }
 
+/* What the disk does not take is told when it begins and ends, and as it grows. */
+static void take_drops(struct service *service, const struct keeper_status *status)
+{
+	if (service->is_log_full == status->log_full &&
+	    service->dropped_bytes == status->dropped_bytes)
+		return;
+	service->is_log_full = status->log_full;
+	service->dropped_bytes = status->dropped_bytes;
+	service_changed(service);
+}
+
 static void on_keeper_status(const struct keeper_status *status, pid_t keeper, void *data)
 {
 	struct service *service = data;
@@ -161,6 +172,7 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 		service->run = status->run;
 		free(take_ptr(service->fingerprint));
 	}
+	take_drops(service, status);
 	if (status->state == KEEPER_RUNNING) {
 		service_handle(service, EVENT_STARTED);
 		take_notes(service, status);
@@ -187,6 +199,7 @@ static void on_keeper_gone(const struct service_exit *exit, const struct error *
 		return;
 	}
 	service->last_exit = *exit;
+	service->exited_real_ns = service->sup->world->real_ns(service->sup->world->data);
 	service_handle(service, EVENT_EXITED);
 }
 
@@ -295,7 +308,7 @@ static void launch(struct service *service)
 	service->run++;
 	free(service->fingerprint);
 	service->fingerprint = xstrdup_null(service->plan.fingerprint);
-	service->started_real_ns = service->ready_real_ns = 0;
+	service->started_real_ns = service->ready_real_ns = service->exited_real_ns = 0;
 	service->last_exit = (struct service_exit){0};
 	free(take_ptr(service->end_reason));
 	(void)service_set_detail(service, NULL);

@@ -87,11 +87,21 @@ static bool take_port(struct service *service, const struct probe_result *result
 	return true;
 }
 
+/* Without a question there is no time that an answer took. */
+static bool asks(const struct service *service)
+{
+	return service->plan.health.kind == PLAN_HEALTH_HTTP ||
+	       service->plan.health.kind == PLAN_HEALTH_COMMAND;
+}
+
 static void answered(struct service *service, int old_port)
 {
+	const struct supervisor_world *world = service->sup->world;
 	bool is_waited_for = is_told(service) && !service->is_told_ready;
 
 	service->probe_failures = 0;
+	service->probe_ms =
+		asks(service) ? (int)(world->mono_ms(world->data) - service->probe_began_ms) : -1;
 	if (!service->ready && !is_waited_for)
 		service_handle(service, EVENT_PROBE_OK);
 	else if (service->port != old_port)
@@ -150,6 +160,7 @@ static void look(void *data)
 	};
 
 	world->timer_free(take_ptr(service->probe_timer), world->data);
+	service->probe_began_ms = world->mono_ms(world->data);
 	service->probe = world->probe_start(&request, on_probe, service, world->data);
 }
 
@@ -190,6 +201,7 @@ void readiness_begin(struct service *service)
 
 	service->probe_delay_ms = PROBE_FIRST_MS;
 	service->probe_failures = 0;
+	service->probe_ms = -1;
 	if (service->plan.has_port || !is_passive(health))
 		look_after(service, PROBE_FIRST_MS);
 	if (health->kind == PLAN_HEALTH_LOG && service->is_told_ready)

@@ -113,6 +113,7 @@ struct service *project_put(struct project *project, const struct service_plan *
 
 	if (!service) {
 		service = xcalloc(1, sizeof(*service));
+		service->probe_ms = -1;
 		service->sup = project->sup;
 		service->project = project;
 		service->refs = 1;
@@ -228,6 +229,11 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.next_try_ms = next_try_ms,
 		.started_real_ns = service->started_real_ns,
 		.ready_real_ns = service->ready_real_ns,
+		.exited_real_ns = service->exited_real_ns,
+		.probe_ms = service->probe_ms,
+		.keeper = service->keeper_pid,
+		.is_log_full = service->is_log_full,
+		.dropped_bytes = service->dropped_bytes,
 	};
 }
 

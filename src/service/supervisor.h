@@ -58,6 +58,11 @@ struct service_snapshot {
 	int restarts;                           /* in a row */
 	int64_t next_try_ms;                    /* from now; -1: none is due */
 	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
+	int64_t exited_real_ns;                 /* of last_exit; 0: not known */
+	int probe_ms;           /* how long the last good look took; -1: nothing was asked */
+	pid_t keeper;           /* the root of its tree; 0: none */
+	bool is_log_full;       /* the disk takes none of its output now */
+	uint64_t dropped_bytes; /* of this run's output, for that reason */
 };
 
 struct supervisor_events {

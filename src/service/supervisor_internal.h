@@ -72,7 +72,11 @@ struct service {
 	int crashes; /* in a row */
 	bool has_next_try;
 	int64_t next_try_at_ms, ready_at_ms;
-	int64_t started_real_ns, ready_real_ns;
+	int64_t started_real_ns, ready_real_ns, exited_real_ns;
+	int64_t probe_began_ms;
+	int probe_ms; /* of the last good one; -1: it asked nothing */
+	bool is_log_full;
+	uint64_t dropped_bytes;
 	struct service_exit last_exit;
 	struct strv last_lines;
 	struct error failure; /* why it is not as wanted */

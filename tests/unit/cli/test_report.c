@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/report.c"
+#include "cli/report_status.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,16 +11,19 @@ static const char shop[] =
 	"{\"id\":\"shop-1\",\"name\":\"shop\",\"root\":\"/home/me/code/shop\",\"services\":["
 	"{\"name\":\"web\",\"mode\":\"host\",\"state\":\"running\",\"ready\":true,"
 	"\"health\":{\"kind\":\"http\",\"ok\":true,\"ms\":12},\"pid\":48213,\"uptime_ms\":8040000,"
+	"\"cpu_percent\":0.41,\"memory_bytes\":190840832,"
 	"\"restarts\":0,\"last_exit\":null,\"port\":41233,\"url\":\"http://shop.localhost\","
 	"\"warnings\":[\"web listens on port 5173, not on $PORT (41233)\"]},"
 	"{\"name\":\"api\",\"mode\":\"container\",\"state\":\"crashed\",\"ready\":false,"
 	"\"detail\":\"exited with code 1\",\"pid\":null,\"uptime_ms\":null,\"restarts\":5,"
-	"\"last_exit\":{\"code\":1,\"signal\":0},\"next_try_ms\":4000,\"port\":41234,"
+	"\"last_exit\":{\"code\":1,\"signal\":0,\"ago_ms\":8100},\"next_try_ms\":4000,\"port\":"
+	"41234,"
 	"\"last_lines\":[\"node:1\",\"Error: \\u001b[31mCannot\\u001b[0m find \\u0007\"],"
 	"\"url\":\"http://api.shop.localhost\",\"warnings\":[]},"
 	"{\"name\":\"db\",\"mode\":\"host\",\"state\":\"running\",\"ready\":true,"
 	"\"health\":{\"kind\":\"tcp\",\"ok\":true},\"pid\":48190,\"uptime_ms\":900,\"restarts\":0,"
-	"\"port\":41231,\"url\":null},"
+	"\"port\":41231,\"url\":null,\"cpu_percent\":0,\"memory_bytes\":400000,"
+	"\"log_full\":true,\"log_dropped_bytes\":1234567},"
 	"{\"name\":\"job\",\"mode\":\"host\",\"state\":\"waiting\",\"ready\":false,"
 	"\"detail\":\"waits for api\",\"pid\":null,\"restarts\":0,\"port\":null,\"url\":null}]}";
 
@@ -52,15 +56,17 @@ static void test_status_80(void **state unused_arg)
 	assert_status(
 		"{\"version\":\"1.4.0\",\"started\":\"2026-01-28T12:00:00.000Z\"}", 80,
 		"shop  ~/code/shop  daemon 1.4.0 up 3d0h                                2/4 ready\n"
-		"  SERVICE  MODE       STATE    HEALTH                  URL\n"
-		"  web      host       running  ok http 12ms            http://shop.localhost\n"
-		"  api      container  crashed  exit 1, next try in 4s  http://api.shop.localhost\n"
-		"  db       host       running  ok tcp                  127.0.0.1:41231\n"
-		"  job      host       waiting  waits for api\n"
+		"  SERVICE  STATE    HEALTH                          URL\n"
+		"  web      running  ok http 12ms                    http://shop.localhost\n"
+		"  api      crashed  exit 1, 8s ago, next try in 4s  http://api.shop.localhost\n"
+		"  db       running  ok tcp                          127.0.0.1:41231\n"
+		"  job      waiting  waits for api\n"
 		"problems\n"
 		"  web  web listens on port 5173, not on $PORT (41233)\n"
 		"  api  exited with code 1, last line: Error: Cannot find \\x07   → locald "
-		"logs api\n");
+		"logs api --since-start\n"
+		"  db  log disk full, 1,234,567 bytes dropped   → make room; the service runs "
+		"on\n");
 }
 
 static void test_status_unlimited(void **state unused_arg)
@@ -68,19 +74,27 @@ static void test_status_unlimited(void **state unused_arg)
 	assert_status(
 		NULL, 0,
 		"shop  ~/code/shop  daemon not running                                  2/4 ready\n"
-		"  SERVICE  MODE       STATE    HEALTH                  UP     PID    RESTARTS  "
-		"URL\n"
-		"  web      host       running  ok http 12ms            2h14m  48213  0         "
-		"http://shop.localhost\n"
-		"  api      container  crashed  exit 1, next try in 4s                5         "
-		"http://api.shop.localhost\n"
-		"  db       host       running  ok tcp                  0s     48190  0         "
-		"127.0.0.1:41231\n"
-		"  job      host       waiting  waits for api                         0\n"
+		"  SERVICE  MODE       STATE    HEALTH                          UP     PID    CPU  "
+		" "
+		"MEM   RESTARTS  URL\n"
+		"  web      host       running  ok http 12ms                    2h14m  48213  0.4% "
+		" "
+		"182M  0         http://shop.localhost\n"
+		"  api      container  crashed  exit 1, 8s ago, next try in 4s                     "
+		" "
+		"      5         http://api.shop.localhost\n"
+		"  db       host       running  ok tcp                          0s     48190  0.0% "
+		" "
+		"390K  0         127.0.0.1:41231\n"
+		"  job      host       waiting  waits for api                                      "
+		" "
+		"      0\n"
 		"problems\n"
 		"  web  web listens on port 5173, not on $PORT (41233)\n"
 		"  api  exited with code 1, last line: Error: Cannot find \\x07   → locald logs "
-		"api\n");
+		"api --since-start\n"
+		"  db  log disk full, 1,234,567 bytes dropped   → make room; the service runs "
+		"on\n");
 }
 
 static void test_status_40(void **state unused_arg)

@@ -1,0 +1,77 @@
+#include "cli/service_text.h"
+
+#include "base/str.h"
+
+#include <inttypes.h>
+
+const char *service_state(const json_t *service)
+{
+	return json_get_str(service, "state", "unknown");
+}
+
+bool service_is_failed(const json_t *service)
+{
+	const char *state = service_state(service);
+
+	return str_eq(state, "crashed") || str_eq(state, "unhealthy") || str_eq(state, "blocked");
+}
+
+bool service_is_at_rest(const json_t *service)
+{
+	return str_eq(service_state(service), "stopped") ||
+	       str_eq(service_state(service), "exited");
+}
+
+struct service_counts service_count(const json_t *project)
+{
+	struct service_counts counts = {0};
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(json_object_get(project, "services"), i, service) {
+		counts.all++;
+		if (json_get_bool(service, "ready", false))
+			counts.ready++;
+		else if (service_is_failed(service))
+			counts.failed++;
+		else if (service_is_at_rest(service))
+			counts.stopped++;
+		else
+			counts.waiting++;
+	}
+	return counts;
+}
+
+void service_add_text(struct strbuf *out, const char *text)
+{
+	style_safe(out, text, strlen(text));
+}
+
+char *service_text(const json_t *object, const char *key, const char *def)
+{
+	return style_safe_dup(json_get_str(object, key, def));
+}
+
+char *service_address(const json_t *service, const struct style *style)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+	const char *url = json_get_str(service, "url", NULL);
+	int64_t port = json_get_int(service, "port", 0);
+
+	if (url)
+		style_url(&out, style, url);
+	else if (port > 0)
+		strbuf_addf(&out, "127.0.0.1:%" PRId64, port);
+	return strbuf_detach(&out);
+}
+
+bool services_have_container(const json_t *services)
+{
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(services, i, service)
+		if (str_eq(json_get_str(service, "mode", ""), "container"))
+			return true;
+	return false;
+}
