@@ -25,6 +25,7 @@ struct config_inputs;
 struct error;
 
 #define PROJECT_MAX_SERVICES 2000u
+#define PROJECT_MAX_PATTERNS 256u   /* of a service's watch, with each {…} written out */
 #define PROJECT_ENV_FILE     ".env" /* read for services that name no env_file */
 
 /* A file that was read; its text is kept for the source lines of later diagnostics. */
@@ -136,6 +137,8 @@ struct service_config {
 	struct config_command stop_command;
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
+	struct strv watch, watch_ignore; /* patterns of base/glob.h, from workdir */
+	int debounce_ms;
 	bool oneshot, autostart;
 	struct strv profiles;
 	bool tty, has_stdin;

@@ -1,6 +1,7 @@
 #include "config/project_read.h"
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/strbuf.h"
 #include "config/interpolate.h"
 
@@ -225,6 +226,27 @@ static void check_replicas(const struct checker *c)
 		               service->name, name),
 		        other->file, other->pos, "the service");
 	}
+}
+
+static void check_patterns(const struct checker *c, const char *key, const struct strv *patterns)
+{
+	cleanup(strv_release) struct strv all = STRV_INIT;
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < patterns->len; i++) {
+		if (glob_expand(patterns->items[i], PROJECT_MAX_PATTERNS, &all, &err) == 0 &&
+		    *patterns->items[i])
+			continue;
+		report(c, key, "C011", "services.%s.%s: \"%s\" is no pattern: %s", c->service->name,
+		       key, patterns->items[i], err.text ? err.text : "it is empty");
+		return;
+	}
+}
+
+static void check_watch(const struct checker *c)
+{
+	check_patterns(c, "watch", &c->service->watch);
+	check_patterns(c, "watch_ignore", &c->service->watch_ignore);
 }
 
 static void check_dependencies(const struct checker *c)
@@ -473,6 +495,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 		check_env(&c, "env", &c.service->env);
 		check_env(&c, "build.env", &c.service->build.env);
 		check_dependencies(&c);
+		check_watch(&c);
 	}
 	check_labels(project, diags);
 	check_cycles(&c);

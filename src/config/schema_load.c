@@ -200,6 +200,7 @@ static struct service_config *service_new(const char *name)
 	service->replicas = 1;
 	service->stop_signal = SIGTERM;
 	service->stop_timeout_ms = 10000;
+	service->debounce_ms = 200;
 	service->autostart = true;
 	service->build.cache = true;
 	service->health = (struct health_config){

@@ -361,6 +361,10 @@ static void set_fingerprint(const struct compose_request *request,
 	strv_env_unset(&lasting, "LOCALD_URL");
 	/* Nor are more or fewer of the same. */
 	json_object_del(config, "replicas");
+	/* Nor is what only the daemon does with its files. */
+	json_object_del(config, "watch");
+	json_object_del(config, "watch_ignore");
+	json_object_del(config, "debounce");
 	json_object_set_new(all, "config", config);
 	json_object_set_new(all, "env", json_from_raw_strv(&lasting));
 	json_set_str(all, "cwd", plan->cwd);
@@ -409,6 +413,7 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 	composer->current = i;
 	if (environment_make(request->config, service, &source, false, &own, diags, err) < 0)
 		return -1;
+	watch_rule_init(&extra->watch, service);
 	set_fingerprint(request, service, &own, plan, extra);
 	if (plan->mode == PLAN_CONTAINER) {
 		extra->image = xstrdup_null(json_get_str(request->images, service->name, NULL));

@@ -29,6 +29,7 @@ struct preparation;
 struct proxy_worker;
 struct run_container;
 struct wait;
+struct service_watch;
 struct state_db;
 
 struct daemon {
@@ -52,7 +53,8 @@ struct daemon {
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;
-	struct file_watch *files;   /* NULL: no inotify, files are looked at */
+	struct file_watch *files; /* NULL: no inotify, files are looked at */
+	ARRAY(struct service_watch *) watches;
 	ARRAY(struct live *) live;  /* projects whose files are watched */
 	ARRAY(struct wait *) waits; /* clients that wait for states */
 	bool is_settling, is_leaving;

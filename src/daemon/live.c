@@ -10,6 +10,7 @@
 #include "daemon/daemon.h"
 #include "daemon/git_head.h"
 #include "daemon/project_op.h"
+#include "daemon/service_watch.h"
 #include "daemon/state_db.h"
 #include "loop/loop.h"
 
@@ -91,6 +92,7 @@ static void live_free(struct live *live)
 
 void live_end(struct daemon *daemon, const char *project_id)
 {
+	service_watch_end(daemon, project_id);
 	array_foreach(slot, &daemon->live) {
 		if (!str_eq((*slot)->project_id, project_id))
 			continue;
@@ -102,6 +104,7 @@ void live_end(struct daemon *daemon, const char *project_id)
 
 void live_release(struct daemon *daemon)
 {
+	service_watch_release(daemon);
 	array_foreach(live, &daemon->live)
 		live_free(*live);
 	array_release(&daemon->live);
@@ -141,6 +144,7 @@ void live_begin(struct daemon *daemon, const struct project *project)
 	clear(live);
 	read_head(live, project->root, &head);
 	watch(live, &project->inputs);
+	service_watch_begin(daemon, project);
 }
 
 void live_check(struct daemon *daemon, const char *project_id)

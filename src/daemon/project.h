@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "config/inputs.h"
 #include "daemon/git_head.h"
+#include "daemon/watch_rule.h"
 #include "service/plan.h"
 
 struct error;
@@ -23,7 +24,8 @@ struct service_extra {
 	json_t *bundle; /* container mode: parameters of the bundle job without paths; else NULL */
 	json_t *data;   /* databases: parameters of the service-data job; else NULL */
 	char *image;    /* container mode: the digest of its image, where it is known */
-	char *made_of;  /* JSON: what the fingerprint was made of, to say later what changed */
+	struct watch_rule watch;
+	char *made_of; /* JSON: what the fingerprint was made of, to say later what changed */
 };
 
 /* How the last `up` was typed: a reload does as if it were typed again. */

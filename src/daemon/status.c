@@ -6,6 +6,7 @@
 #include "daemon/daemon.h"
 #include "daemon/live.h"
 #include "daemon/proxy_worker.h"
+#include "daemon/service_watch.h"
 #include "daemon/usage.h"
 
 #include <unistd.h>
@@ -120,6 +121,7 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_set_str(object, "url", url);
 	if (service->warning)
 		json_array_append_new(warnings, json_string(service->warning));
+	service_watch_to_status(daemon, project->id, plan, object, warnings);
 	json_object_set_new(object, "warnings", warnings);
 	json_object_set_new(object, "depends_on", depends_on(plan));
 	return object;

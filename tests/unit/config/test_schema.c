@@ -244,7 +244,7 @@ static void what_is_not_supported_yet_says_so(void **state)
 	static const char *const cases[][2] = {
 		{"routes = {}", "routes is not supported yet"},
 		{"project.wildcard = true", "project.wildcard: true is not supported yet"},
-		{"services.a.watch = ['x']", "services.a.watch is not supported yet"},
+		{"services.a.dev = {}", "services.a.dev is not supported yet"},
 		{"services.a.schedule = '* * * * *'", "services.a.schedule is not supported yet"},
 		{"services.a.every = '30s'", "services.a.every is not supported yet"},
 		{"services.a.start_on_request = true",
@@ -367,7 +367,7 @@ static void the_json_schema_follows_the_table(void **state)
 	assert_int_equal(json_get_int(port, "maximum", 0), 65535);
 	assert_non_null(json_get_str(port, "description", NULL));
 	assert_non_null(json_object_get(services, "health_check"));
-	assert_null(json_object_get(services, "watch")); /* not supported yet */
+	assert_null(json_object_get(services, "dev")); /* not supported yet */
 }
 
 int main(void)
