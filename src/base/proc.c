@@ -100,7 +100,27 @@ int proc_pidfd_open(pid_t pid, struct error *err)
 	return fd;
 }
 
+/* Bits of the signals that this process ignores; all of them where it cannot be known. */
+uint64_t proc_ignored_signals(void)
+{
+	cleanup_close int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const char *line;
+
+	if (n <= 0)
+		return UINT64_MAX;
+	text[n] = '\0';
+	line = strstr(text, "\nSigIgn:");
+	return line ? strtoull(line + strlen("\nSigIgn:"), NULL, 16) : UINT64_MAX;
+}
+
 void proc_reset_signals(void)
+{
+	proc_reset_signals_of(UINT64_MAX);
+}
+
+void proc_reset_signals_of(uint64_t signals)
 {
 	/*
 	 * By system call: the C library keeps 32 and 33 to itself, and leaves them ignored in what
@@ -110,7 +130,8 @@ void proc_reset_signals(void)
 	sigset_t none;
 
 	for (int signo = 1; signo < NSIG; signo++)
-		syscall(SYS_rt_sigaction, signo, action, NULL, NSIG / 8);
+		if (signals & UINT64_C(1) << (signo - 1))
+			syscall(SYS_rt_sigaction, signo, action, NULL, NSIG / 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

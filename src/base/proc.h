@@ -30,6 +30,12 @@ int proc_pidfd_open(pid_t pid, struct error *err);
 
 /* Every signal at its default, none blocked: for a child about to execute a program. */
 void proc_reset_signals(void);
+/*
+ * The same for some, as bits from signal 1 on.  An execve resets what has a handler, so only
+ * those that proc_ignored_signals() tells matter to a process whose handlers are its own.
+ */
+void proc_reset_signals_of(uint64_t signals);
+uint64_t proc_ignored_signals(void);
 
 /* One line of /proc/PID/stat that matters to us. */
 struct proc_stat {

@@ -2,11 +2,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "shim/capability.h"
 #include "shim/cgroup.h"
 #include "shim/mount_options.h"
 #include "shim/spec.h"
 
-#include <sys/capability.h>
 #include <sys/prctl.h>
 
 static json_t *words(const char *text)
@@ -24,16 +24,9 @@ static json_t *capability_names(void)
 {
 	json_t *array = json_array();
 
-	for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		char *name = cap_to_name(cap);
-
-		for (char *at = name; name && *at; at++)
-			if (*at >= 'a' && *at <= 'z')
-				*at = (char)(*at + 'A' - 'a');
-		if (name)
-			json_array_append_new(array, json_string(name));
-		cap_free(name);
-	}
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (capability_name(cap))
+			json_array_append_new(array, json_string(capability_name(cap)));
 	return array;
 }
 
@@ -71,11 +64,11 @@ int cmd_features(const struct shim *shim, const struct command *self, int argc, 
 		"ociVersionMin", "1.0.0", "ociVersionMax", SPEC_VERSION, "hooks",
 		words("prestart createRuntime createContainer startContainer poststart poststop"),
 		"mountOptions", mount_options_known(), "linux", "namespaces",
-		words("cgroup ipc mount network pid user uts"), "capabilities", capability_names(),
-		"cgroup", "v1", 1, "v2", 1, "systemd", 0, "systemdUser", 0, "rdma", 0, "seccomp",
-		seccomp_features(), "apparmor", "enabled", 0, "selinux", "enabled", 0, "intelRdt",
-		"enabled", 0, "annotations", "locald.version", LOCALD_VERSION, "locald.cgroup.mode",
-		cgroup_mode_name(cgroup_host_mode(&host)));
+		words("cgroup ipc mount network pid time user uts"), "capabilities",
+		capability_names(), "cgroup", "v1", 1, "v2", 1, "systemd", 0, "systemdUser", 0,
+		"rdma", 1, "seccomp", seccomp_features(), "apparmor", "enabled", 1, "selinux",
+		"enabled", 1, "intelRdt", "enabled", 0, "annotations", "locald.version",
+		LOCALD_VERSION, "locald.cgroup.mode", cgroup_mode_name(cgroup_host_mode(&host)));
 	text = json_dumps(json, JSON_INDENT(2));
 	printf("%s\n", text ? text : "{}");
 	return 0;

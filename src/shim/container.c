@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/proc.h"
+#include "base/userns.h"
 #include "shim/console.h"
 #include "shim/exec.h"
 #include "shim/hooks.h"
@@ -258,6 +259,28 @@ static int make(struct container *container, const struct container_request *req
 	return -1;
 }
 
+static void take_extents(struct spec_extents *map, const struct userns_extent *extents, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*array_add(map) = (struct spec_extent){extents[i].inside, extents[i].outside,
+		                                       extents[i].count};
+}
+
+/* Without one an ordinary user can make no container: as crun does, the caller is root inside. */
+static int add_user_namespace(struct spec *spec, struct error *err)
+{
+	struct userns_map map;
+
+	if (geteuid() == 0 || spec->ns[NS_USER].is_set)
+		return 0;
+	if (userns_map_for_caller(&map, err) < 0)
+		return -1;
+	spec->ns[NS_USER].is_set = true;
+	take_extents(&spec->uid_map, map.uid, map.uids);
+	take_extents(&spec->gid_map, map.gid, map.gids);
+	return 0;
+}
+
 /* sd_listen_fds(3): the program is process 1 of its namespace. */
 static void tell_listen_fds(struct spec *spec, unsigned count)
 {
@@ -292,7 +315,8 @@ int container_create(struct container *container, const struct container_request
 
 	for (size_t i = 0; i < NS_COUNT; i++)
 		making.joined[i] = -1;
-	if (spec_load(&container->spec, config, err) < 0 || seal_self(&container->spec, err) < 0)
+	if (spec_load(&container->spec, config, err) < 0 ||
+	    add_user_namespace(&container->spec, err) < 0 || seal_self(&container->spec, err) < 0)
 		return -1;
 	tell_listen_fds(&container->spec, request->listen_fds);
 	if (plan_init(&making.plan, &container->spec, &options, err) < 0)

@@ -18,12 +18,12 @@ static const struct spec_device defaults[] = {
 };
 
 static const struct {
-	const char *path, *target;
+	const char *name, *target;
 	const char *needs; /* made only when the host has this */
 } links[] = {
-	{"/dev/fd", "/proc/self/fd", NULL},          {"/dev/stdin", "/proc/self/fd/0", NULL},
-	{"/dev/stdout", "/proc/self/fd/1", NULL},    {"/dev/stderr", "/proc/self/fd/2", NULL},
-	{"/dev/core", "/proc/kcore", "/proc/kcore"}, {"/dev/ptmx", "pts/ptmx", NULL},
+	{"fd", "/proc/self/fd", NULL},          {"stdin", "/proc/self/fd/0", NULL},
+	{"stdout", "/proc/self/fd/1", NULL},    {"stderr", "/proc/self/fd/2", NULL},
+	{"core", "/proc/kcore", "/proc/kcore"}, {"ptmx", "pts/ptmx", NULL},
 };
 
 static bool is_node(const struct stat *st, const struct spec_device *device)
@@ -70,51 +70,51 @@ static int make_node(const struct spec_device *device, int dir, const char *name
 
 	if (mknodat(dir, name, device->type | device->mode, number) < 0)
 		return error_errno(err, errno, "make node `%s`", device->path);
-	if (fchownat(dir, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	/* Whoever makes it is root here. */
+	if ((device->uid || device->gid) &&
+	    fchownat(dir, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_errno(err, errno, "chown `%s`", device->path);
 	return 0;
+}
+
+/* In the directory that holds it. */
+static int add_node(const struct plan *plan, const struct spec_device *device, int dir,
+                    const char *name, int root, struct error *err)
+{
+	cleanup(error_release) struct error why = ERROR_INIT;
+	struct stat st;
+
+	/* A user namespace may make fifos, but no devices. */
+	if (!plan->has_new_userns || device->type == S_IFIFO) {
+		if (make_node(device, dir, name, &why) == 0)
+			return 0;
+		if (why.code != EEXIST && (why.code != EPERM || device->type == S_IFIFO))
+			return error_move(err, &why);
+	}
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_node(&st, device))
+		return 0;
+	return bind_node(device, root, err);
 }
 
 static int add_device(const struct plan *plan, const struct spec_device *device, int root,
                       struct error *err)
 {
-	cleanup(error_release) struct error why = ERROR_INIT;
-	cleanup_close int dir = -1;
 	char name[NAME_MAX + 1];
-	struct stat st;
+	cleanup_close int dir = rootfs_make_parent(root, device->path, name, err);
 
-	dir = rootfs_make_parent(root, device->path, name, err);
-	if (dir < 0)
-		return -1;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (is_node(&st, device))
-			return 0;
-		return bind_node(device, root, err);
-	}
-	/* A user namespace may make fifos, but no devices. */
-	if (!plan->has_new_userns || device->type == S_IFIFO) {
-		if (make_node(device, dir, name, &why) == 0)
-			return 0;
-		if (why.code != EPERM || device->type == S_IFIFO)
-			return error_move(err, &why);
-	}
-	return bind_node(device, root, err);
+	return dir < 0 ? -1 : add_node(plan, device, dir, name, root, err);
 }
 
-static int add_link(const char *path, const char *target, int root, struct error *err)
+static int add_link(const char *name, const char *target, int dir, struct error *err)
 {
-	char name[NAME_MAX + 1];
-	cleanup_close int dir = rootfs_make_parent(root, path, name, err);
 	struct stat st;
 
-	if (dir < 0)
-		return -1;
 	/* An image's own node or link of that name is its business, but ptmx must be ours. */
 	if (str_eq(name, "ptmx") && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISCHR(st.st_mode) && unlinkat(dir, name, 0) < 0)
-		return error_errno(err, errno, "remove `%s`", path);
+		return error_errno(err, errno, "remove `/dev/%s`", name);
 	if (symlinkat(target, dir, name) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "make symlink `%s`", path);
+		return error_errno(err, errno, "make symlink `/dev/%s`", name);
 	return 0;
 }
 
@@ -139,12 +139,17 @@ static bool is_configured(const struct spec *spec, const char *path)
 int devices_make(const struct plan *plan, int root, struct error *err)
 {
 	const struct spec *spec = plan->spec;
+	cleanup_close int dev = -1;
 
 	if (is_dev_foreign(plan))
 		return 0;
+	dev = rootfs_make_dir(root, "/dev", err);
+	if (dev < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
 		if (!is_configured(spec, defaults[i].path) &&
-		    add_device(plan, &defaults[i], root, err) < 0)
+		    add_node(plan, &defaults[i], dev, defaults[i].path + strlen("/dev/"), root,
+		             err) < 0)
 			return error_wrap(err, "device `%s`", defaults[i].path);
 	array_foreach(device, &spec->devices)
 		if (add_device(plan, device, root, err) < 0)
@@ -152,7 +157,7 @@ int devices_make(const struct plan *plan, int root, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
 		if (links[i].needs && access(links[i].needs, F_OK) < 0)
 			continue;
-		if (add_link(links[i].path, links[i].target, root, err) < 0)
+		if (add_link(links[i].name, links[i].target, dev, err) < 0)
 			return -1;
 	}
 	return 0;

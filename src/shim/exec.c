@@ -216,11 +216,14 @@ static int set_ids(const struct plan_exec *exec, struct error *err)
 
 static int drop_bounding(const struct plan_exec *exec, struct error *err)
 {
-	for (uint64_t cap = 0; cap <= exec->last_cap; cap++) {
+	for (uint64_t cap = 0; cap < 64; cap++) {
 		if (exec->process->caps.bounding & UINT64_C(1) << cap)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return error_errno(err, errno, "process.capabilities.bounding");
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		/* The kernel knows no more. */
+		return errno == EINVAL ? 0
+		                       : error_errno(err, errno, "process.capabilities.bounding");
 	}
 	return 0;
 }
@@ -239,10 +242,12 @@ static int set_caps(const struct plan_exec *exec, struct error *err)
 	if (syscall(SYS_capset, &header, data) < 0)
 		return error_errno(err, errno, "process.capabilities");
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	for (uint64_t cap = 0; cap <= exec->last_cap; cap++) {
+	for (uint64_t cap = 0; cap < 64 && caps->ambient >> cap; cap++) {
 		if (!(caps->ambient & UINT64_C(1) << cap))
 			continue;
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+		/* Not permitted or not inheritable, so it cannot be granted: that is no failure. */
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0 && errno != EPERM &&
+		    errno != EINVAL)
 			return error_errno(err, errno, "process.capabilities.ambient");
 	}
 	return 0;
@@ -285,7 +290,7 @@ int exec_program(const struct plan_exec *exec, const char *path, struct error *e
 		return -1;
 	if (label_apply(exec->proc, process, err) < 0)
 		return -1;
-	proc_reset_signals();
+	proc_reset_signals_of(exec->ignored);
 	execve(path, exec->argv, exec->envp);
 	return cannot_run(path, errno, err);
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/proc.h"
 #include "shim/filter.h"
 #include "shim/idmap.h"
 #include "shim/label.h"
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/vfs.h>
 
 /* "/a:/b\:c" to its directories; a backslash protects a colon. */
@@ -92,22 +92,6 @@ static void drop_unmapped_gids(struct spec *spec)
 	}
 }
 
-/* The kernel knows capabilities from 0 to this one. */
-static uint64_t last_capability(void)
-{
-	uint64_t known = 0, unknown = 64;
-
-	while (unknown - known > 1) {
-		uint64_t middle = (known + unknown) / 2;
-
-		if (prctl(PR_CAPBSET_READ, middle, 0, 0, 0) >= 0)
-			known = middle;
-		else
-			unknown = middle;
-	}
-	return known;
-}
-
 /* A vector of its own: entries are borrowed, and one more fits. */
 static char **vector_of(const struct strv *v, size_t extra)
 {
@@ -133,7 +117,7 @@ int plan_exec_init(struct plan_exec *exec, const struct spec_process *process,
 	exec->envp = vector_of(&process->env, 1);
 	exec->env_len = process->env.len;
 	exec->home = xmalloc(PLAN_HOME_SIZE);
-	exec->last_cap = last_capability();
+	exec->ignored = proc_ignored_signals();
 	return filter_compile(seccomp, &exec->filter, err);
 }
 

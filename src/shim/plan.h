@@ -36,8 +36,8 @@ struct plan_exec {
 	struct sock_fprog filter; /* len 0: none */
 	char **argv, **envp;      /* envp has room for one more */
 	size_t env_len;
-	char *home; /* PLAN_HOME_SIZE bytes, for that one */
-	uint64_t last_cap;
+	char *home;       /* PLAN_HOME_SIZE bytes, for that one */
+	uint64_t ignored; /* signals that we ignore, as bits: they would be passed on */
 	bool can_set_groups;
 	bool keeps_groups; /* those of the caller, as the annotation run.oci.keep_original_groups
 	                      asks */

@@ -1,9 +1,9 @@
 #include "base/error.h"
+#include "shim/capability.h"
 #include "shim/node.h"
 #include "shim/spec.h"
 
 #include <limits.h>
-#include <sys/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -89,9 +89,9 @@ static int parse_cwd(struct spec_process *process, const struct node *node, stru
 
 bool spec_cap_add(uint64_t *set, const char *name)
 {
-	cap_value_t cap;
+	int cap = capability_number(name);
 
-	if (cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63)
+	if (cap < 0)
 		return false;
 	*set |= UINT64_C(1) << cap;
 	return true;

@@ -38,8 +38,14 @@ static char *default_root(void)
 int state_open_root(const char *root, struct error *err)
 {
 	cleanup_free char *path = root ? xstrdup(root) : default_root();
-	int fd;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	/* Most often it is there, and ours. */
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 077))
+		return fd;
+	if (fd >= 0)
+		close(fd);
 	if (fs_mkdirs_private(path, err) < 0)
 		return error_wrap(err, "--root");
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
