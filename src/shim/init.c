@@ -123,13 +123,19 @@ static int make_time_namespace(const struct plan *plan, struct error *err)
 		return 0;
 	if (unshare(CLONE_NEWTIME) < 0)
 		return error_errno(err, errno, "make a time namespace");
+	/* A change of ids gave our files in /proc to the host's root; nobody else is here to look.
+	 */
+	if (!plan->is_joining)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	offsets = openat(plan->proc, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	own = openat(plan->proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (!plan->is_joining)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (offsets < 0)
 		return error_errno(err, errno, "linux.timeOffsets");
 	if (set_offset(offsets, "monotonic", &plan->spec->monotonic, err) < 0 ||
 	    set_offset(offsets, "boottime", &plan->spec->boottime, err) < 0)
 		return -1;
-	own = openat(plan->proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
 	if (own < 0 || setns(own, CLONE_NEWTIME) < 0)
 		return error_errno(err, errno, "enter the time namespace");
 	return 0;
