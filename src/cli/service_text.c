@@ -19,7 +19,8 @@ bool service_is_failed(const json_t *service)
 bool service_is_at_rest(const json_t *service)
 {
 	return str_eq(service_state(service), "stopped") ||
-	       str_eq(service_state(service), "exited");
+	       str_eq(service_state(service), "exited") ||
+	       str_eq(service_state(service), "scheduled");
 }
 
 struct service_counts service_count(const json_t *project)

@@ -131,6 +131,8 @@ struct service_config {
 	struct dependency_list depends_on;
 	struct health_config health;
 	enum restart_policy restart;
+	char *schedule;                /* crontab(5); NULL: none */
+	int every_ms;                  /* 0: not */
 	int replicas;                  /* default 1 */
 	int max_restarts;              /* in a row; 0: no limit */
 	struct int_list success_codes; /* exit codes that are success, besides 0 */
@@ -220,6 +222,12 @@ void project_start_order(const struct project_config *project, size_t *out);
  * JSON (json_equal) means that nothing has to be restarted.
  */
 json_t *service_to_json(const struct service_config *service);
+
+/* Does it run when it is due, by schedule or every? */
+static inline bool config_is_job(const struct service_config *service)
+{
+	return service->schedule || service->every_ms > 0;
+}
 
 bool config_command_is_set(const struct config_command *command);
 const char *service_type_name(enum service_type type);

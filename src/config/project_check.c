@@ -1,5 +1,6 @@
 #include "config/project_read.h"
 
+#include "base/cron.h"
 #include "base/error.h"
 #include "base/glob.h"
 #include "base/strbuf.h"
@@ -207,6 +208,30 @@ static void check_told_health(const struct checker *c)
 		       service->name);
 }
 
+static void check_schedule(const struct checker *c)
+{
+	const struct service_config *service = c->service;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct cron cron;
+
+	if (service->schedule && cron_parse(service->schedule, &cron, &err) < 0)
+		diag_help(report(c, "schedule", "C011", "services.%s.schedule: %s", service->name,
+		                 err.text),
+		          "%s", err.hint ? err.hint : "five fields as in crontab(5), or @hourly");
+	if (!config_is_job(service))
+		return;
+	if (service->schedule && service->every_ms)
+		report(c, "every", "C024", "services.%s: every and schedule exclude each other",
+		       service->name);
+	if (service->restart == RESTART_ALWAYS)
+		report(c, "restart", "C024", "services.%s: a job runs when it is due, not always",
+		       service->name);
+	if (service->port || service->health.type != HEALTH_DEFAULT)
+		report(c, service->port ? "port" : "health_check", "C024",
+		       "services.%s: a job has no %s", service->name,
+		       service->port ? "port" : "health_check");
+}
+
 static void check_replicas(const struct checker *c)
 {
 	const struct service_config *service = c->service;
@@ -262,6 +287,12 @@ static void check_dependencies(const struct checker *c)
 			at_file(diag, dep->file, dep->pos, NULL);
 			if (near)
 				diag_help(diag, "did you mean `%s`?", near);
+		} else if (config_is_job(other)) {
+			diag = diag_add(c->diags, "C032",
+			                "services.%s.depends_on: `%s` runs when it is due, "
+			                "nothing can wait for it",
+			                c->service->name, dep->service);
+			at_file(diag, dep->file, dep->pos, NULL);
 		} else if (dep->until == DEPENDENCY_COMPLETED && !other->oneshot) {
 			diag = diag_add(c->diags, "C032",
 			                "services.%s.depends_on: `%s` never completes",
@@ -491,6 +522,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 			check_health(&c);
 			check_told_health(&c);
 			check_replicas(&c);
+			check_schedule(&c);
 		}
 		check_env(&c, "env", &c.service->env);
 		check_env(&c, "build.env", &c.service->build.env);

@@ -55,7 +55,7 @@ static int port_of(struct composer *composer, const struct service_config *servi
 	cleanup_free char *owner = NULL;
 	int port;
 
-	if (service->type == SERVICE_WORKER)
+	if (service->type == SERVICE_WORKER || config_is_job(service))
 		return 0;
 	if (request->moved_service && str_eq(request->moved_service, name))
 		return request->moved_port;
@@ -271,6 +271,8 @@ static void set_restart(const struct service_config *service, struct service_pla
 
 	plan->restart = policies[service->restart];
 	plan->max_restarts = service->max_restarts;
+	plan->schedule = xstrdup_null(service->schedule);
+	plan->every_ms = service->every_ms;
 	array_foreach(code, &service->success_codes.list)
 		*array_add(&plan->success_codes) = *code;
 }

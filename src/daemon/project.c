@@ -194,6 +194,8 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_object_set_new(object, "success_codes", codes);
 	json_set_int(object, "restart", plan->restart);
 	json_set_int(object, "max_restarts", plan->max_restarts);
+	json_set_str(object, "schedule", plan->schedule);
+	json_set_int(object, "every_ms", plan->every_ms);
 	json_set_bool(object, "needs_prepare", plan->needs_prepare);
 	return object;
 }
@@ -250,6 +252,8 @@ static int plan_from_json(const json_t *object, struct service_plan *plan, struc
 	plan->oneshot = json_get_bool(object, "oneshot", false);
 	plan->restart = (enum plan_restart)json_get_int(object, "restart", 0);
 	plan->max_restarts = (int)json_get_int(object, "max_restarts", 0);
+	plan->schedule = dup_str(object, "schedule");
+	plan->every_ms = json_get_int(object, "every_ms", 0);
 	plan->needs_prepare = json_get_bool(object, "needs_prepare", false);
 	plan->fingerprint = dup_str(object, "fingerprint");
 	deps_from_json(json_object_get(object, "deps"), plan);

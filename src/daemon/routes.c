@@ -19,6 +19,7 @@ static const char *state_of(const struct service_snapshot *service)
 	case SERVICE_EXITED:
 	case SERVICE_CRASHED:
 	case SERVICE_BLOCKED:
+	case SERVICE_SCHEDULED:
 	case SERVICE_STATE_COUNT:
 		break;
 	}

@@ -110,6 +110,12 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_object_set_new(object, "last_exit", exit_to_json(service));
 	if (service->last_lines)
 		json_object_set_new(object, "last_lines", json_from_strv(service->last_lines));
+	if (service->next_run_real_ns > 0) {
+		char next[CLOCK_TEXT_SIZE];
+
+		clock_format_utc(service->next_run_real_ns, next);
+		json_set_str(object, "next_run", next);
+	}
 	if (service->next_try_ms >= 0)
 		json_set_int(object, "next_try_ms", service->next_try_ms);
 	if (service->dropped_bytes > 0 || service->is_log_full) {

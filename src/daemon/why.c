@@ -246,6 +246,14 @@ static void waiting(const struct why_source *source, const struct service_snapsh
 	            service->detail ? service->detail : "its turn comes at once");
 }
 
+static void scheduled(const struct why_source *source, const struct service_snapshot *service,
+                      struct why *why)
+{
+	strbuf_addf(&why->text, "a job that waits until it is due, %s",
+	            service->detail ? service->detail : "and never is");
+	strbuf_addf(&why->fix, "locald restart %s", service->plan->name);
+}
+
 static const struct {
 	phrase_fn *fn;
 	bool is_verb; /* "web crashed", not "web is crashed" */
@@ -255,6 +263,7 @@ static const struct {
 	[SERVICE_UNHEALTHY] = {unhealthy},   [SERVICE_STOPPING] = {stopping},
 	[SERVICE_STOPPED] = {stopped},       [SERVICE_EXITED] = {exited, true},
 	[SERVICE_CRASHED] = {crashed, true}, [SERVICE_BLOCKED] = {blocked},
+	[SERVICE_SCHEDULED] = {scheduled},
 };
 
 /* --- the chain --- */

@@ -83,6 +83,49 @@ static void wait_for_deps(struct service *service)
 	enter(service, SERVICE_WAITING);
 }
 
+static void add_next_run(struct service *service)
+{
+	cleanup_free char *next = schedule_text(service);
+	cleanup_free char *before = service->detail ? xstrdup(service->detail) : NULL;
+
+	if (next)
+		(void)service_set_detail(service, "%s%s%s", next, before ? "; last: " : "",
+		                         before ? before : "");
+}
+
+/* What was asked for by name runs now; the timer goes on as it is. */
+static void arm(struct service *service)
+{
+	bool runs_now = service->runs_now;
+
+	service->runs_now = false;
+	if (!service_plan_is_job(&service->plan)) {
+		wait_for_deps(service);
+		return;
+	}
+	schedule_disarm(service);
+	schedule_arm(service);
+	if (runs_now) {
+		wait_for_deps(service);
+		return;
+	}
+	free(service->fingerprint);
+	service->fingerprint = xstrdup_null(service->plan.fingerprint);
+	error_release(&service->failure);
+	(void)service_set_detail(service, NULL);
+	add_next_run(service);
+	service->ready = service->has_settled = true;
+	enter(service, SERVICE_SCHEDULED);
+}
+
+static void skip_run(struct service *service)
+{
+	free(service->warning);
+	service->warning = xasprintf("a run of %s was skipped: the one before was still going on",
+	                             service->plan.name);
+	service_changed(service);
+}
+
 static void hold(struct service *service)
 {
 	if (service_set_detail(service, "%s", service->failure.text))
@@ -97,144 +140,6 @@ static void give_up(struct service *service)
 	enter(service, SERVICE_CRASHED);
 }
 
-/* Ends a run that goes on but is as good as crashed; what follows is the restart policy's. */
-static void end_failed_run(struct service *service, enum keeper_op how, char *reason)
-{
-	const struct supervisor_world *world = service->sup->world;
-
-	free(service->end_reason);
-	service->end_reason = reason;
-	service->ready = false;
-	readiness_end(service);
-	(void)service_set_detail(service, "%s", reason);
-	service_changed(service);
-	world->keeper_command(service->keeper, how, world->data);
-}
-
-static void begin_stopping_itself(struct service *service)
-{
-	service->is_told_stopping = true;
-	service->ready = false;
-	readiness_end(service);
-	(void)service_set_detail(service, "it is stopping by itself");
-	service_changed(service);
-}
-
-/* What it says by sd_notify(3), which matters while it runs and nobody is ending it. */
-static void take_notes(struct service *service, const struct keeper_status *status)
-{
-	const char *text = status->notify_text[0] ? status->notify_text : NULL;
-	bool is_new = !str_eq_null(text, service->told_text);
-
-	if (service->end_reason ||
-	    (service->state != SERVICE_RUNNING && service->state != SERVICE_UNHEALTHY))
-		return;
-	if (is_new) {
-		free(service->told_text);
-		service->told_text = xstrdup_null(text);
-	}
-	service->extended_until_ms = (int64_t)(status->extend_us / 1000);
-	if (status->watchdog_missed) {
-		end_failed_run(service, KEEPER_KILL,
-		               xasprintf("no sign of life within %.1f s (watchdog)",
-		                         (double)status->watchdog_us / 1e6));
-	} else if (status->notify_stopping && !service->is_told_stopping) {
-		begin_stopping_itself(service);
-	} else if (status->notify_ready && !service->is_told_ready &&
-	           service->plan.health.kind != PLAN_HEALTH_LOG) {
-		readiness_told(service);
-	} else if (is_new) {
-		service_changed(service);
-	}
-}
-
-/* What the disk does not take is told when it begins and ends, and as it grows. */
-static void take_drops(struct service *service, const struct keeper_status *status)
-{
-	if (service->is_log_full == status->log_full &&
-	    service->dropped_bytes == status->dropped_bytes)
-		return;
-	service->is_log_full = status->log_full;
-	service->dropped_bytes = status->dropped_bytes;
-	service_changed(service);
-}
-
-static void on_keeper_status(const struct keeper_status *status, pid_t keeper, void *data)
-{
-	struct service *service = data;
-
-	service->keeper_pid = keeper;
-	service->pid = status->pid;
-	service->start_ticks = status->start_ticks;
-	service->started_real_ns = status->started_real_ns;
-	if (status->run != service->run) {
-		/* A run that we had not heard of: nothing is known of its configuration. */
-		service->run = status->run;
-		free(take_ptr(service->fingerprint));
-	}
-	take_drops(service, status);
-	if (status->state == KEEPER_RUNNING) {
-		service_handle(service, EVENT_STARTED);
-		take_notes(service, status);
-	} else if (status->state == KEEPER_STOPPING && service->state != SERVICE_STOPPING &&
-	           !service->end_reason) {
-		if (service->state == SERVICE_STARTING)
-			service_handle(service, EVENT_STARTED);
-		readiness_end(service);
-		service->ready = false;
-		(void)service_set_detail(service, "its tree is being stopped");
-		service_changed(service);
-	}
-}
-
-static void on_keeper_gone(const struct service_exit *exit, const struct error *err, void *data)
-{
-	struct service *service = data;
-
-	if (err) {
-		error_set(&service->failure, err->code, "%s", err->text);
-		if (err->hint)
-			error_hint(&service->failure, "%s", err->hint);
-		service_handle(service, EVENT_START_FAILED);
-		return;
-	}
-	service->last_exit = *exit;
-	service->exited_real_ns = service->sup->world->real_ns(service->sup->world->data);
-	service_handle(service, EVENT_EXITED);
-}
-
-const struct keeper_events service_keeper_events = {
-	.on_status = on_keeper_status,
-	.on_gone = on_keeper_gone,
-};
-
-void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
-{
-	const struct supervisor_paths *paths = &service->sup->paths;
-	const struct service_plan *plan = &service->plan;
-	cleanup_free char *stem = paths->keeper(service->project->id, plan->name, paths->data);
-
-	*ret = (struct keeper_spec){
-		.socket = xasprintf("%s.sock", stem),
-		.log_dir = paths->log_dir(service->project->id, plan->name, paths->data),
-		.service = xstrdup(plan->name),
-		.run = service->run,
-		.cwd = xstrdup(plan->cwd ? plan->cwd : "/"),
-		.stop_signal = plan->stop_signal,
-		.stop_timeout_ms = plan->stop_timeout_ms,
-		.tty = plan->tty,
-		.has_stdin = plan->has_stdin,
-		.segment_bytes = paths->segment_bytes,
-		.segment_count = paths->segment_count,
-	};
-	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
-	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
-	strv_copy(&ret->stop_args, &plan->stop_argv);
-	/* A container does not see the socket's folder. */
-	if (paths->notify && plan->mode == PLAN_HOST)
-		ret->notify = paths->notify(service->project->id, plan->name, paths->data);
-}
-
 static bool is_success(const struct service *service)
 {
 	return service->last_exit.is_known && service->last_exit.signal == 0 &&
@@ -247,7 +152,8 @@ static bool wants_restart(const struct service *service)
 {
 	const struct service_plan *plan = &service->plan;
 
-	if (plan->restart == PLAN_RESTART_NO || service->is_removed)
+	/* A job that failed has its next run. */
+	if (plan->restart == PLAN_RESTART_NO || service->is_removed || service_plan_is_job(plan))
 		return false;
 	return !is_success(service) || (plan->restart == PLAN_RESTART_ALWAYS && !plan->oneshot);
 }
@@ -350,6 +256,7 @@ static void drop_prepare(struct service *service)
 static void rest(struct service *service)
 {
 	drop_prepare(service);
+	schedule_disarm(service);
 	end_run(service);
 	service->has_next_try = false;
 	error_release(&service->failure);
@@ -383,7 +290,8 @@ static void on_settled(void *data)
 
 static bool has_probe(const struct service_plan *plan)
 {
-	return !plan->oneshot && (plan->has_port || plan->health.kind != PLAN_HEALTH_DEFAULT);
+	return !plan->oneshot && !service_plan_is_job(plan) &&
+	       (plan->has_port || plan->health.kind != PLAN_HEALTH_DEFAULT);
 }
 
 static void mark_ready(struct service *service)
@@ -409,8 +317,8 @@ static void mark_unhealthy(struct service *service)
 	service->ready = false;
 	enter(service, SERVICE_UNHEALTHY);
 	if (service->plan.health.restart && !service->end_reason)
-		end_failed_run(service, KEEPER_STOP,
-		               xasprintf("unhealthy: %s", service->detail ?: "no answer"));
+		service_end_failed_run(service, KEEPER_STOP,
+		                       xasprintf("unhealthy: %s", service->detail ?: "no answer"));
 }
 
 static void stop_keeper(struct service *service)
@@ -432,6 +340,11 @@ static void run(struct service *service)
 	/* Found alive after a restart of the daemon, but it was told to stop. */
 	if (!service->wanted) {
 		stop_keeper(service);
+		return;
+	}
+	if (service_plan_is_job(&service->plan)) {
+		service->ready = service->has_settled = true;
+		enter(service, SERVICE_RUNNING);
 		return;
 	}
 	if (service->plan.oneshot || has_probe(&service->plan)) {
@@ -485,6 +398,12 @@ static void keep_last_lines(struct service *service)
 static void complete(struct service *service)
 {
 	error_release(&service->failure);
+	if (service->due) {
+		add_next_run(service);
+		service->ready = service->has_settled = true;
+		enter(service, SERVICE_SCHEDULED);
+		return;
+	}
 	service->ready = service->plan.oneshot;
 	service->has_settled = true;
 	enter(service, SERVICE_EXITED);
@@ -493,6 +412,7 @@ static void complete(struct service *service)
 static void block(struct service *service)
 {
 	drop_prepare(service);
+	schedule_disarm(service);
 	end_run(service);
 	service->wanted = service->has_next_try = service->blocks_after = false;
 	if (!service->failure.code)
@@ -521,6 +441,8 @@ static void settle(struct service *service)
 		service->crashes = 0;
 	end_run(service);
 	(void)service_set_detail(service, "%s", text);
+	/* After a restart of the daemon nothing has set its timer yet. */
+	schedule_arm(service);
 	if (is_success(service) && !wants_restart(service)) {
 		complete(service);
 		return;
@@ -534,6 +456,7 @@ static void settle(struct service *service)
 	else if (wants_restart(service) && !cannot_run(service, was_ready))
 		schedule_retry(service);
 	error_set(&service->failure, ERR_FAILED, "%s", service->detail);
+	add_next_run(service);
 	if (!is_success(service))
 		keep_last_lines(service);
 	enter(service, is_success(service) ? SERVICE_EXITED : SERVICE_CRASHED);
@@ -576,6 +499,8 @@ typedef void action_fn(struct service *service);
 static action_fn *const actions[SERVICE_ACTION_COUNT] = {
 	[ACTION_IGNORE] = ignore,
 	[ACTION_WAIT] = wait_for_deps,
+	[ACTION_ARM] = arm,
+	[ACTION_SKIP] = skip_run,
 	[ACTION_HOLD] = hold,
 	[ACTION_BEGIN] = begin,
 	[ACTION_LAUNCH] = launch,

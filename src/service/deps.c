@@ -39,6 +39,7 @@ static bool is_coming(const struct service *on, enum dep_condition condition)
 	case SERVICE_CRASHED:
 	case SERVICE_EXITED:
 		return on->has_next_try && on->crashes < CRASHES_FOR_FAILURE;
+	case SERVICE_SCHEDULED:
 	case SERVICE_STOPPED:
 	case SERVICE_BLOCKED:
 	case SERVICE_STATE_COUNT:

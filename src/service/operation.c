@@ -172,6 +172,9 @@ static void begin_targets(struct project *project, struct operation *operation)
 /* As an apply wants it.  A worker that has done its work well is no failure. */
 static bool is_satisfied(const struct service *service)
 {
+	if (service_plan_is_job(&service->plan))
+		return service->has_settled &&
+		       (service->state == SERVICE_SCHEDULED || service->state == SERVICE_RUNNING);
 	return service->has_settled &&
 	       (service->ready || (service->state == SERVICE_EXITED && !service->plan.has_port));
 }
@@ -184,6 +187,8 @@ static void begin(struct project *project, struct operation *operation)
 		struct service *service = target->service;
 
 		service->wanted = target->must_start;
+		service->runs_now = target->must_start && (operation->kind == OPERATION_RESTART ||
+		                                           is_forced(operation, service));
 		service->is_held = false;
 		if (operation->kind == OPERATION_APPLY)
 			service->ignores_deps = operation->no_deps;
@@ -238,6 +243,7 @@ static bool has_failed(const struct target *target, struct error *err)
 		return true;
 	case SERVICE_BLOCKED:
 		break;
+	case SERVICE_SCHEDULED:
 	case SERVICE_PREPARING:
 	case SERVICE_STARTING:
 	case SERVICE_STOPPING:

@@ -23,6 +23,7 @@ void service_plan_release(struct service_plan *plan)
 {
 	free(plan->name);
 	free(plan->group);
+	free(plan->schedule);
 	strv_release(&plan->argv);
 	strv_release(&plan->env);
 	free(plan->cwd);
@@ -44,6 +45,7 @@ void service_plan_copy(struct service_plan *dst, const struct service_plan *src)
 
 	copy.name = xstrdup_null(src->name);
 	copy.group = xstrdup_null(src->group);
+	copy.schedule = xstrdup_null(src->schedule);
 	copy.argv = copy.env = copy.stop_argv = copy.health.argv = (struct strv)STRV_INIT;
 	strv_copy(&copy.argv, &src->argv);
 	strv_copy(&copy.env, &src->env);

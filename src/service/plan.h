@@ -66,7 +66,9 @@ struct service_plan {
 	bool oneshot;             /* ready means completed */
 	ARRAY(int) success_codes; /* besides 0 */
 	enum plan_restart restart;
-	int max_restarts;   /* in a row; 0: no limit */
+	int max_restarts; /* in a row; 0: no limit */
+	char *schedule;   /* crontab(5): it is a job, which runs when it is due; NULL: it is not */
+	int64_t every_ms; /* or is due this often; 0: not */
 	bool needs_prepare; /* supervisor_events.prepare comes before each start */
 	char *fingerprint;
 };
@@ -75,6 +77,12 @@ struct service_plan {
 void service_plan_init(struct service_plan *plan, const char *name);
 void service_plan_release(struct service_plan *plan);
 void service_plan_copy(struct service_plan *dst, const struct service_plan *src);
+
+/* Does it run when it is due, and not as long as it is wanted? */
+static inline bool service_plan_is_job(const struct service_plan *plan)
+{
+	return plan->schedule || plan->every_ms > 0;
+}
 
 bool service_plan_is_success(const struct service_plan *plan, int exit_code);
 

@@ -21,6 +21,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = IGNORE,
 		},
 	[SERVICE_PREPARING] =
 		{
@@ -37,6 +38,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = ACTION_SKIP,
 		},
 	[SERVICE_STARTING] =
 		{
@@ -53,6 +55,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = ACTION_SETTLE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK_RUNNING,
+			[EVENT_DUE] = ACTION_SKIP,
 		},
 	[SERVICE_RUNNING] =
 		{
@@ -69,6 +72,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = ACTION_SETTLE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK_RUNNING,
+			[EVENT_DUE] = ACTION_SKIP,
 		},
 	[SERVICE_UNHEALTHY] =
 		{
@@ -85,6 +89,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = ACTION_SETTLE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK_RUNNING,
+			[EVENT_DUE] = ACTION_SKIP,
 		},
 	[SERVICE_STOPPING] =
 		{
@@ -101,10 +106,28 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = ACTION_REST_OR_START,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK_RUNNING,
+			[EVENT_DUE] = IGNORE,
+		},
+	[SERVICE_SCHEDULED] =
+		{
+			[EVENT_START] = ACTION_ARM,
+			[EVENT_STOP] = ACTION_REST,
+			[EVENT_DEPS_READY] = IGNORE,
+			[EVENT_DEPS_FAILED] = IGNORE,
+			[EVENT_PREPARED] = IGNORE,
+			[EVENT_PREPARE_FAILED] = IGNORE,
+			[EVENT_STARTED] = IGNORE,
+			[EVENT_START_FAILED] = IGNORE,
+			[EVENT_PROBE_OK] = IGNORE,
+			[EVENT_PROBE_FAILED] = IGNORE,
+			[EVENT_EXITED] = IGNORE,
+			[EVENT_RETRY] = IGNORE,
+			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = ACTION_WAIT,
 		},
 	[SERVICE_STOPPED] =
 		{
-			[EVENT_START] = ACTION_WAIT,
+			[EVENT_START] = ACTION_ARM,
 			[EVENT_STOP] = IGNORE,
 			[EVENT_DEPS_READY] = IGNORE,
 			[EVENT_DEPS_FAILED] = IGNORE,
@@ -117,10 +140,11 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = IGNORE,
 		},
 	[SERVICE_EXITED] =
 		{
-			[EVENT_START] = ACTION_WAIT,
+			[EVENT_START] = ACTION_ARM,
 			[EVENT_STOP] = ACTION_REST,
 			[EVENT_DEPS_READY] = IGNORE,
 			[EVENT_DEPS_FAILED] = IGNORE,
@@ -133,10 +157,11 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = ACTION_WAIT,
 			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = ACTION_WAIT,
 		},
 	[SERVICE_CRASHED] =
 		{
-			[EVENT_START] = ACTION_WAIT,
+			[EVENT_START] = ACTION_ARM,
 			[EVENT_STOP] = ACTION_REST,
 			[EVENT_DEPS_READY] = IGNORE,
 			[EVENT_DEPS_FAILED] = IGNORE,
@@ -149,10 +174,11 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = ACTION_WAIT,
 			[EVENT_BLOCK] = ACTION_BLOCK,
+			[EVENT_DUE] = ACTION_WAIT,
 		},
 	[SERVICE_BLOCKED] =
 		{
-			[EVENT_START] = ACTION_WAIT,
+			[EVENT_START] = ACTION_ARM,
 			[EVENT_STOP] = IGNORE,
 			[EVENT_DEPS_READY] = IGNORE,
 			[EVENT_DEPS_FAILED] = IGNORE,
@@ -165,6 +191,7 @@ static const enum service_action table[SERVICE_STATE_COUNT][SERVICE_EVENT_COUNT]
 			[EVENT_EXITED] = IGNORE,
 			[EVENT_RETRY] = IGNORE,
 			[EVENT_BLOCK] = IGNORE,
+			[EVENT_DUE] = IGNORE,
 		},
 };
 
@@ -174,6 +201,7 @@ static const char *const state_names[SERVICE_STATE_COUNT] = {
 	[SERVICE_UNHEALTHY] = "unhealthy", [SERVICE_STOPPING] = "stopping",
 	[SERVICE_STOPPED] = "stopped",     [SERVICE_EXITED] = "exited",
 	[SERVICE_CRASHED] = "crashed",     [SERVICE_BLOCKED] = "blocked",
+	[SERVICE_SCHEDULED] = "scheduled",
 };
 
 static const char *const event_names[SERVICE_EVENT_COUNT] = {
@@ -183,7 +211,7 @@ static const char *const event_names[SERVICE_EVENT_COUNT] = {
 	[EVENT_STARTED] = "started",       [EVENT_START_FAILED] = "start failed",
 	[EVENT_PROBE_OK] = "probe ok",     [EVENT_PROBE_FAILED] = "probe failed",
 	[EVENT_EXITED] = "exited",         [EVENT_RETRY] = "retry",
-	[EVENT_BLOCK] = "block",
+	[EVENT_BLOCK] = "block",           [EVENT_DUE] = "due",
 };
 
 enum service_action service_action_for(enum service_state state, enum service_event event)
@@ -210,5 +238,5 @@ bool service_state_is_live(enum service_state state)
 bool service_state_is_at_rest(enum service_state state)
 {
 	return state == SERVICE_STOPPED || state == SERVICE_EXITED || state == SERVICE_CRASHED ||
-	       state == SERVICE_BLOCKED;
+	       state == SERVICE_BLOCKED || state == SERVICE_SCHEDULED;
 }

@@ -7,13 +7,13 @@
  *   running    the process is there; `ready` is a flag of the service
  *   unhealthy  was ready, and its probe fails
  *   stopping   told to stop; the tree is not gone yet
+ *   scheduled  a job that waits until it is due
  *   stopped    at rest because it was told to, or never started
  *   exited     at rest because it ended well; with `always` a next start is due
  *   crashed    ended badly; a next try is due when the policy says so
  *   blocked    may not run: its configuration is not approved
  *
- * The table is data; service/actions.c does what it says.  No cell is empty:
- * "nothing to do" and "cannot happen" are written as such.
+ * service/actions.c does what the table says.  No cell is empty, nothing is implied.
  */
 #pragma once
 
@@ -26,6 +26,7 @@ enum service_state {
 	SERVICE_RUNNING,
 	SERVICE_UNHEALTHY,
 	SERVICE_STOPPING,
+	SERVICE_SCHEDULED,
 	SERVICE_STOPPED,
 	SERVICE_EXITED,
 	SERVICE_CRASHED,
@@ -47,6 +48,7 @@ enum service_event {
 	EVENT_EXITED,       /* the tree is gone; the status may be unknown */
 	EVENT_RETRY,        /* the back-off is over */
 	EVENT_BLOCK,        /* the approval is gone */
+	EVENT_DUE,          /* its time has come */
 	SERVICE_EVENT_COUNT,
 };
 
@@ -54,6 +56,8 @@ enum service_action {
 	ACTION_NONE, /* only in an empty cell: a bug */
 	ACTION_IGNORE,
 	ACTION_WAIT,    /* -> waiting, and look at the dependencies */
+	ACTION_ARM,     /* -> waiting; a job -> scheduled, unless it is to run now */
+	ACTION_SKIP,    /* due while the run before goes on: says so */
 	ACTION_HOLD,    /* stays waiting, and says for whom it waits in vain */
 	ACTION_BEGIN,   /* dependencies hold: prepare or launch */
 	ACTION_LAUNCH,  /* start the keeper */

@@ -26,6 +26,7 @@ static void let_go(struct service *service)
 	const struct supervisor_world *world = service->sup->world;
 
 	service_clear_timers(service);
+	schedule_disarm(service);
 	readiness_end(service);
 	if (service->keeper)
 		world->keeper_free(take_ptr(service->keeper), world->data);
@@ -227,6 +228,7 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.last_lines = &service->last_lines,
 		.restarts = service->crashes,
 		.next_try_ms = next_try_ms,
+		.next_run_real_ns = service->due_real_ns,
 		.started_real_ns = service->started_real_ns,
 		.ready_real_ns = service->ready_real_ns,
 		.exited_real_ns = service->exited_real_ns,

@@ -57,6 +57,7 @@ struct service_snapshot {
 	const struct strv *last_lines;          /* of the run that crashed */
 	int restarts;                           /* in a row */
 	int64_t next_try_ms;                    /* from now; -1: none is due */
+	int64_t next_run_real_ns;               /* of a job; 0: none is due */
 	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
 	int64_t exited_real_ns;                 /* of last_exit; 0: not known */
 	int probe_ms;           /* how long the last good look took; -1: nothing was asked */

@@ -6,7 +6,9 @@
  *   operation.c   the queue: what an operation sends to which service, and when
  *   actions.c     what the table's actions do to one service
  *   deps.c        conditions between services
+ *   keeper_told.c what a keeper is given, and what follows from what it tells
  *   readiness.c   probes, before and after ready
+ *   schedule.c    when a job is due
  *   adopt.c       after a restart of the daemon
  *
  * Everything happens in two steps: an event changes one service at once and kicks
@@ -58,6 +60,11 @@ struct service {
 	int64_t extended_until_ms; /* it asked for time to become ready; 0: never */
 	char *end_reason;          /* why we are ending this run, which makes it a failure */
 	struct log_match *match;
+
+	struct timer *due;   /* of a job: its next run */
+	int64_t due_at_ms;   /* with every: on the monotonic clock */
+	int64_t due_real_ns; /* by the wall; 0: none is due */
+	bool runs_now;       /* a job is to run at once, not when it is due */
 
 	struct timer *timer; /* the next try, or the end of settling or start_period */
 	struct timer *probe_timer;
@@ -151,10 +158,22 @@ struct service_snapshot service_snapshot_of(const struct service *service);
 void service_handle(struct service *service, enum service_event event);
 /* NULL: nothing to say.  True when it is another text than before. */
 bool service_set_detail(struct service *service, const char *fmt, ...) printf_like(2, 3);
-/* The caller releases it. */
+/* keeper_told.c.  The caller releases the spec. */
 void service_keeper_spec(const struct service *service, struct keeper_spec *ret);
 extern const struct keeper_events service_keeper_events;
+/*
+ * Ends a run that goes on but is as good as crashed; what follows is the restart policy's.
+ * Keeps `reason`.
+ */
+void service_end_failed_run(struct service *service, enum keeper_op how, char *reason);
 void service_clear_timers(struct service *service);
+
+/* schedule.c */
+/* Sets the timer for the next run of a job, unless it is set. */
+void schedule_arm(struct service *service);
+void schedule_disarm(struct service *service);
+/* "next run at 12:05:00"; NULL when none is due. */
+char *schedule_text(const struct service *service);
 
 /* deps.c: sends EVENT_DEPS_READY or EVENT_DEPS_FAILED to a waiting service. */
 void service_check_deps(struct service *service);

@@ -58,7 +58,9 @@ struct supervisor_world {
 	int64_t (*mono_ms)(void *data);
 	int64_t (*real_ns)(void *data);
 	struct timer *(*timer_add)(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data);
-	void (*timer_free)(struct timer *timer, void *data);
+	/* At that time by the wall, and whenever its clock is set: whoever asks looks again. */
+	struct timer *(*wall_timer_add)(int64_t real_ns, timer_fn *fn, void *fn_data, void *data);
+	void (*timer_free)(struct timer *timer, void *data); /* both kinds */
 
 	/* NULL when it could not even be tried.  Adopting finds one that lives, or its exit record.
 	 */

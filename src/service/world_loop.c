@@ -1,13 +1,17 @@
 #include "service/world_loop.h"
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "loop/loop.h"
 #include "service/keeper_client.h"
 #include "service/log_reader.h"
 #include "service/port_pool.h"
 
+#include <sys/timerfd.h>
+
 struct timer {
 	struct loop_source *source;
+	int fd; /* of a wall timer; -1 */
 	timer_fn *fn;
 	void *data;
 };
@@ -34,15 +38,53 @@ static struct timer *timer_add(int64_t delay_ms, timer_fn *fn, void *fn_data, vo
 	const struct world_loop *self = data;
 	struct timer *timer = xcalloc(1, sizeof(*timer));
 
+	timer->fd = -1;
 	timer->fn = fn;
 	timer->data = fn_data;
 	timer->source = loop_add_timer(self->loop, delay_ms, on_timer, timer);
 	return timer;
 }
 
+static void on_wall_timer(struct loop_source *source, int fd, uint32_t events, void *data)
+{
+	const struct timer *timer = data;
+	uint64_t count;
+
+	/* ECANCELED says that the clock was set; either way it is time to look. */
+	(void)!read(fd, &count, sizeof(count));
+	timer->fn(timer->data);
+}
+
+#define WALL_POLL_MS 1000
+
+static struct timer *wall_timer_add(int64_t real_ns, timer_fn *fn, void *fn_data, void *data)
+{
+	const struct world_loop *self = data;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct timer *timer = xcalloc(1, sizeof(*timer));
+	struct itimerspec when = {.it_value = {.tv_sec = (time_t)(real_ns / 1000000000),
+	                                       .tv_nsec = (long)(real_ns % 1000000000)}};
+
+	timer->fn = fn;
+	timer->data = fn_data;
+	timer->fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timer->fd >= 0 &&
+	    timerfd_settime(timer->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL) ==
+	            0 &&
+	    loop_add_fd(self->loop, timer->fd, LOOP_READ, on_wall_timer, timer, &timer->source,
+	                &err) == 0)
+		return timer;
+	/* No descriptor to be had: whoever asks looks again soon. */
+	close_fd(&timer->fd);
+	timer->fd = -1;
+	timer->source = loop_add_timer(self->loop, WALL_POLL_MS, on_timer, timer);
+	return timer;
+}
+
 static void timer_free(struct timer *timer, void *data)
 {
 	loop_source_free(timer->source);
+	close_fd(&timer->fd);
 	free(timer);
 }
 
@@ -131,6 +173,7 @@ struct supervisor_world world_loop_make(struct world_loop *self)
 		.mono_ms = mono_ms,
 		.real_ns = real_ns,
 		.timer_add = timer_add,
+		.wall_timer_add = wall_timer_add,
 		.timer_free = timer_free,
 		.keeper_start = keeper_start,
 		.keeper_adopt = keeper_adopt,

@@ -245,8 +245,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"routes = {}", "routes is not supported yet"},
 		{"project.wildcard = true", "project.wildcard: true is not supported yet"},
 		{"services.a.dev = {}", "services.a.dev is not supported yet"},
-		{"services.a.schedule = '* * * * *'", "services.a.schedule is not supported yet"},
-		{"services.a.every = '30s'", "services.a.every is not supported yet"},
 		{"services.a.start_on_request = true",
 	         "services.a.start_on_request: true is not supported yet"},
 		{"services.a.expose = 'lan'", "services.a.expose: \"lan\" is not supported yet"},

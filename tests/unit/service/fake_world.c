@@ -5,6 +5,7 @@ struct timer {
 	uint64_t number;
 	timer_fn *fn;
 	void *data;
+	bool is_wall;
 };
 
 struct probe {
@@ -29,7 +30,9 @@ static int64_t mono_ms(void *data)
 
 static int64_t real_ns(void *data)
 {
-	return ((struct fake_world *)data)->now_ms * 1000000;
+	const struct fake_world *fake = data;
+
+	return (fake->now_ms + fake->clock_ahead_ms) * 1000000;
 }
 
 static struct timer *timer_add(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data)
@@ -37,9 +40,26 @@ static struct timer *timer_add(int64_t delay_ms, timer_fn *fn, void *fn_data, vo
 	struct fake_world *fake = data;
 	struct timer *timer = xcalloc(1, sizeof(*timer));
 
-	*timer = (struct timer){fake->now_ms + delay_ms, ++fake->next_timer, fn, fn_data};
+	*timer = (struct timer){fake->now_ms + delay_ms, ++fake->next_timer, fn, fn_data, false};
 	*array_add(&fake->timers) = timer;
 	return timer;
+}
+
+static struct timer *wall_timer_add(int64_t at_ns, timer_fn *fn, void *fn_data, void *data)
+{
+	int64_t delay_ms = (at_ns - real_ns(data) + 999999) / 1000000;
+	struct timer *timer = timer_add(delay_ms > 0 ? delay_ms : 0, fn, fn_data, data);
+
+	timer->is_wall = true;
+	return timer;
+}
+
+void fake_set_clock(struct fake_world *fake, int64_t ahead_ms)
+{
+	fake->clock_ahead_ms += ahead_ms;
+	array_foreach(timer, &fake->timers)
+		if ((*timer)->is_wall)
+			(*timer)->due_ms = fake->now_ms;
 }
 
 static void timer_free(struct timer *timer, void *data)
@@ -288,6 +308,7 @@ void fake_init(struct fake_world *fake)
 		.mono_ms = mono_ms,
 		.real_ns = real_ns,
 		.timer_add = timer_add,
+		.wall_timer_add = wall_timer_add,
 		.timer_free = timer_free,
 		.keeper_start = keeper_start,
 		.keeper_adopt = keeper_adopt,

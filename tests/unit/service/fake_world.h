@@ -35,7 +35,7 @@ struct keeper {
 
 struct fake_world {
 	struct supervisor_world world;
-	int64_t now_ms;
+	int64_t now_ms, clock_ahead_ms;
 	ARRAY(struct timer *) timers;
 	ARRAY(struct keeper *) keepers; /* alive */
 	struct behaviour behaviours[16];
@@ -48,6 +48,8 @@ struct fake_world {
 void fake_init(struct fake_world *fake);
 void fake_release(struct fake_world *fake);
 struct behaviour *fake_behaviour(struct fake_world *fake, const char *name);
+/* Sets the wall clock, by so much. */
+void fake_set_clock(struct fake_world *fake, int64_t ahead_ms);
 /* Lets time pass. */
 void fake_run(struct fake_world *fake, int64_t ms);
 struct keeper *fake_keeper(struct fake_world *fake, const char *name);
