@@ -102,10 +102,10 @@ static void test_fork_bomb_is_ended(void **state)
 	struct fixture *f = *state;
 	struct keeper_packet last;
 
-	/* Bounded by its own count, and every one of them respawns what it can meanwhile. */
-	start(f, "trap '' TERM; i=0; while [ $i -lt 200 ]; do "
-	         "(trap '' TERM; while :; do sh -c 'sleep 0.01' & wait; done) & i=$((i+1)); done; "
-	         "echo $$ >pid; wait");
+	/* Bounded in count and rounds, in case the test itself is killed; all respawn meanwhile. */
+	start(f, "trap '' TERM; i=0; while [ $i -lt 50 ]; do "
+	         "(trap '' TERM; n=0; while [ $n -lt 1000 ]; do sh -c 'sleep 0.01' & wait; "
+	         "n=$((n+1)); done) & i=$((i+1)); done; echo $$ >pid; wait");
 	(void)read_pid(f, "pid");
 	stop(f, &last);
 	assert_int_equal(last.status.state, KEEPER_EXITED);
