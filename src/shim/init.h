@@ -16,7 +16,9 @@ no_return void init_main(const struct plan *plan);
 
 /*
  * pid1.c: forks; returns in the child, which becomes the program.  The caller
- * stays as process 1: it reaps what is orphaned, forwards signals to the
- * program, and ends with its status.
+ * executes itself anew as process 1, which is pid1_main(): it reaps what is
+ * orphaned, forwards signals to the program, and ends with its status.
  */
+#define PID1_COMMAND "__pid1"
 int pid1_split(const struct plan *plan, struct error *err);
+no_return void pid1_main(const char *program);

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "shim/command.h"
 #include "shim/exec.h"
+#include "shim/init.h"
 #include "shim/spec.h"
 
 #include <errno.h>
@@ -138,6 +139,8 @@ int main(int argc, char **argv)
 	struct shim shim = {0};
 	int at, status;
 
+	if (argc == 3 && getpid() == 1 && str_eq(argv[1], PID1_COMMAND))
+		pid1_main(argv[2]);
 	repair_inheritance();
 	/* Also where a sealed copy of us runs, whose name would be that of a memfd. */
 	prctl(PR_SET_NAME, "locald-shim");

@@ -200,6 +200,7 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 		.start_socket = -1,
 		.console_socket = -1,
 		.proc = -1,
+		.exe = -1,
 		.hook_state = -1,
 	};
 	if (check_process(plan, options, err) < 0 || check_mapped(plan, err) < 0 ||
@@ -221,7 +222,11 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 	    take_overlay(&plan->overlay, &spec->mounts.items[0], err) < 0)
 		return -1;
 	plan->proc = plan->exec.proc = open_proc(err);
-	return plan->proc < 0 ? -1 : 0;
+	if (plan->proc < 0)
+		return -1;
+	if (plan->has_init && (plan->exe = open("/proc/self/exe", O_PATH | O_CLOEXEC)) < 0)
+		return error_errno(err, errno, "/proc/self/exe");
+	return 0;
 }
 
 void plan_release(struct plan *plan)
@@ -233,4 +238,5 @@ void plan_release(struct plan *plan)
 	free(plan->rootfs);
 	free(plan->trees);
 	close_fd(&plan->proc);
+	close_fd(&plan->exe);
 }

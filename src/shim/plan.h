@@ -64,6 +64,7 @@ struct plan {
 	int start_socket;   /* listens for `start`, or -1 */
 	int console_socket; /* gets the terminal, or -1: goes to the parent over sync */
 	int proc;           /* /proc of the host, O_PATH */
+	int exe;            /* this program, O_PATH, or -1: has_init only */
 	int hook_state;     /* memfd with the state for hooks, or -1 */
 };
 

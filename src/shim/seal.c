@@ -22,12 +22,15 @@ static bool maps_outside(const struct spec_extents *map, uint32_t id)
 	return false;
 }
 
-static bool can_be_overwritten(const struct spec *spec, const struct stat *st)
+/* Who can write to it, or cannot execute it as process 1 of --init, gets a copy. */
+static bool needs_copy(const struct spec *spec, const struct stat *st)
 {
 	const struct spec_namespace *user = &spec->ns[NS_USER];
+	const mode_t wanted = S_IROTH | S_IXOTH;
 
 	/* Without a user namespace of its own the container has our ids. */
-	if (!user->is_set || user->path || st->st_mode & S_IWOTH)
+	if (!user->is_set || user->path || st->st_mode & S_IWOTH ||
+	    (st->st_mode & wanted) != wanted)
 		return true;
 	return maps_outside(&spec->uid_map, st->st_uid) ||
 	       (st->st_mode & S_IWGRP && maps_outside(&spec->gid_map, st->st_gid));
@@ -46,7 +49,7 @@ static int copy_to_memory(int exe, off_t size, struct error *err)
 			return error_errno(err, n < 0 ? errno : EIO, "copy the program");
 		size -= n;
 	}
-	if (fchmod(memory, 0500) < 0 || fcntl(memory, F_ADD_SEALS, SEALS) < 0)
+	if (fchmod(memory, 0555) < 0 || fcntl(memory, F_ADD_SEALS, SEALS) < 0)
 		return error_errno(err, errno, "seal the program");
 	return take_fd(memory);
 }
@@ -77,7 +80,7 @@ int seal_self(const struct spec *spec, struct error *err)
 		return error_errno(err, errno, "/proc/self/exe");
 	/* A file on a disk has no seals: -1. */
 	seals = fcntl(exe, F_GET_SEALS);
-	if ((seals >= 0 && (seals & SEALS) == SEALS) || !can_be_overwritten(spec, &st))
+	if ((seals >= 0 && (seals & SEALS) == SEALS) || !needs_copy(spec, &st))
 		return 0;
 	memory = copy_to_memory(exe, st.st_size, err);
 	if (memory < 0 || read_arguments(&argv, err) < 0)

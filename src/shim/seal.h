@@ -2,8 +2,8 @@
  * seal - keeps a container from overwriting this program (CVE-2019-5736).
  *
  * A container can reach the program through /proc/PID/exe.  Where the ids that
- * exist inside could write to the file, the shim runs from a sealed copy in
- * memory instead; where they cannot, nothing is done.
+ * exist inside could write to the file, or could not execute it as process 1 of
+ * --init, the shim runs from a sealed copy in memory; else nothing is done.
  */
 #pragma once
 

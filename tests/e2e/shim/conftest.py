@@ -4,6 +4,7 @@ Most tests run twice: as root, with a user namespace that maps nothing of root, 
 user.  After each test no process, mount, cgroup or state may be left.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -101,6 +102,21 @@ class Bundle:
              "options": list(options)})
         return self
 
+    def probe(self):
+        """Puts the probe into it: /bin/probe."""
+        shutil.copy(built("tests/support/probe"), self.rootfs / "bin/probe")
+        return self
+
+    def without(self, *kinds):
+        """Without some namespaces; without a user namespace everything is root's."""
+        linux = self.config["linux"]
+        linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] not in kinds]
+        if "user" in kinds:
+            del linux["uidMappings"], linux["gidMappings"]
+            for path in [self.rootfs, *self.rootfs.rglob("*")]:
+                os.chown(path, 0, 0, follow_symlinks=False)
+        return self
+
     def mkdir(self, *parts):
         """A folder in the bundle that belongs to the container's root."""
         path = self.path.joinpath(*parts)
@@ -184,6 +200,18 @@ class Shim:
         """What a script prints in the container, whatever its last command says."""
         return self.run(bundle.sh(script + "\n:"), check=0, **kwargs).stdout
 
+    @contextlib.contextmanager
+    def running(self, bundle, script="echo ready; cat", *options, container="c"):
+        """A container that runs until its standard input ends."""
+        process = self.start("run", *options, "--bundle", bundle.sh(script).path, container,
+                             stdin=subprocess.PIPE)
+        try:
+            line = process.stdout.readline()
+            assert line == "ready\n", (line, process.communicate(timeout=60))
+            yield process
+        finally:
+            process.communicate(timeout=60)
+
     def new_bundle(self, populated=True):
         self.count += 1
         bundle = Bundle(self.user, self.folder / f"bundle{self.count}")
@@ -219,17 +247,22 @@ def populate(rootfs):
         (rootfs / name).mkdir()
 
 
+def built(path):
+    """A program of the build folder; skips where it is not built."""
+    folder = os.environ.get("LOCALD_BUILD")
+    root = pathlib.Path(__file__).resolve().parents[3]
+    found = pathlib.Path(folder or root / "build").resolve() / path
+    if not found.exists():
+        pytest.skip(f"{found} is not built")
+    return found
+
+
 @pytest.fixture(scope="session")
 def program():
     """A copy that root owns and everybody can run."""
-    folder = os.environ.get("LOCALD_BUILD")
-    root = pathlib.Path(__file__).resolve().parents[3]
-    built = pathlib.Path(folder or root / "build").resolve() / "src/shim/locald-shim"
-    if not built.exists():
-        pytest.skip(f"{built} is not built")
     place = pathlib.Path("/tmp") / f"ld-shim-program-{os.getpid()}"
     place.mkdir(mode=0o755)
-    shutil.copy(built, place / "locald-shim")
+    shutil.copy(built("src/shim/locald-shim"), place / "locald-shim")
     yield place / "locald-shim"
     shutil.rmtree(place)
 

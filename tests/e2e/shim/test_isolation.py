@@ -14,14 +14,6 @@ from . import conftest
 HOST_FILES = pathlib.Path("/tmp")
 
 
-def namespaces_without(bundle, *kinds):
-    linux = bundle.config["linux"]
-    linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] not in kinds]
-    if "user" in kinds:
-        del linux["uidMappings"], linux["gidMappings"]
-    return bundle
-
-
 def test_ids_are_mapped_as_configured(shim, bundle):
     out = shim.output(bundle, "id -u; cat /proc/self/uid_map; echo; cat /proc/self/gid_map")
     uids, gids = out[2:].split("\n\n")
@@ -385,7 +377,7 @@ def test_sysctls_of_its_own_namespaces(shim, bundle):
 @pytest.mark.parametrize("key", ["kernel.core_pattern", "vm.overcommit_memory", "net.ipv4.x"])
 def test_sysctls_of_the_host_are_refused(shim, bundle, key):
     if key.startswith("net"):
-        namespaces_without(bundle, "network")
+        bundle.without("network")
     bundle.config["linux"]["sysctl"] = {key: "1"}
     assert f"linux.sysctl.{key}" in shim.run(bundle.write(), check=1).stderr
 
@@ -401,7 +393,7 @@ def test_cgroup_mount_is_read_only(shim, bundle):
 
 def test_sysfs_of_the_host_is_read_only(shim, bundle):
     """Without a network namespace of its own the host's /sys is shown, with its cgroups."""
-    namespaces_without(bundle, "network")
+    bundle.without("network")
     out = shim.output(bundle, "ls /sys/fs >/dev/null && echo seen; for d in /sys/fs/cgroup/* "
                       "/sys/fs/cgroup; do mkdir $d/evil 2>/dev/null && echo made $d; done")
     assert out == "seen\n"
@@ -409,9 +401,7 @@ def test_sysfs_of_the_host_is_read_only(shim, bundle):
 
 def test_root_without_a_user_namespace(root_shim):
     """As podman starts containers of root: the same limits without a map."""
-    bundle = namespaces_without(root_shim.new_bundle(), "user")
-    for path in [bundle.rootfs, *bundle.rootfs.rglob("*")]:
-        os.chown(path, 0, 0, follow_symlinks=False)
+    bundle = root_shim.new_bundle().without("user")
     out = root_shim.output(bundle, """
         grep CapEff /proc/self/status; stat -c '%t:%T %u' /dev/null; cat /dev/null && echo ok
         echo evil > /proc/1/exe; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made""")
@@ -419,9 +409,7 @@ def test_root_without_a_user_namespace(root_shim):
 
 
 def test_device_rules(root_shim):
-    bundle = namespaces_without(root_shim.new_bundle(), "user")
-    for path in [bundle.rootfs, *bundle.rootfs.rglob("*")]:
-        os.chown(path, 0, 0, follow_symlinks=False)
+    bundle = root_shim.new_bundle().without("user")
     caps = conftest.CAPS + ["CAP_MKNOD"]
     bundle.config["process"]["capabilities"] = {
         k: caps for k in ("bounding", "effective", "permitted")}
