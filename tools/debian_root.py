@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes a root file system of Debian 12 with Node.js and Python, and prints where its tar is.
+"""Makes a root file system of Debian 12 with a set of packages, and prints where its tar is.
 
 It is made once with mmdebstrap (about a minute) and kept in the user's cache folder, under a name
 that stands for everything that went into it.  Certificates that this machine's owner trusts
@@ -16,7 +16,11 @@ import subprocess
 import sys
 
 SUITE = "bookworm"
-PACKAGES = ["ca-certificates", "nodejs", "npm", "python3", "python3-venv"]
+PACKAGES = {
+    "apps": ["ca-certificates", "nodejs", "npm", "python3", "python3-venv"],
+    "redis": ["redis-server"],
+    "postgres": ["postgresql"],
+}
 LOCAL_CERTIFICATES = pathlib.Path("/usr/local/share/ca-certificates")
 
 OPTIONS = [
@@ -37,16 +41,16 @@ def local_certificates():
     return sorted(LOCAL_CERTIFICATES.glob("*.crt"))
 
 
-def tar_name():
-    recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES, *OPTIONS]).encode())
+def tar_name(name):
+    recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES[name], *OPTIONS]).encode())
     for certificate in local_certificates():
         recipe.update(certificate.read_bytes())
     return f"debian-{SUITE}-{recipe.hexdigest()[:12]}.tar"
 
 
-def make(tar):
-    options = [*OPTIONS, f"--include={','.join(PACKAGES)}"]
-    if local_certificates():
+def make(tar, name):
+    options = [*OPTIONS, f"--include={','.join(PACKAGES[name])}"]
+    if local_certificates() and "ca-certificates" in PACKAGES[name]:
         target = f'"$1{LOCAL_CERTIFICATES}"'
         options += [
             f"--customize-hook=mkdir -p {target}",
@@ -71,21 +75,22 @@ def make(tar):
             partial.unlink()
 
 
-def debian_root():
+def debian_root(name="apps"):
     """The tar's path; two callers at once make it once."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    tar = folder / tar_name()
+    tar = folder / tar_name(name)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not tar.exists():
-            make(tar)
+            make(tar, name)
     return tar
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    print(debian_root())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", nargs="?", default="apps", choices=sorted(PACKAGES))
+    print(debian_root(parser.parse_args().name))
 
 
 if __name__ == "__main__":

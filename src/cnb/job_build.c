@@ -10,6 +10,7 @@
 #include "cnb/events.h"
 #include "cnb/process.h"
 #include "oci/image.h"
+#include "oci/image_defaults.h"
 #include "oci/job_params.h"
 
 static void on_progress(const char *phase, const char *text, void *data)
@@ -138,7 +139,7 @@ static int read_request(const json_t *params, struct build_request *ret, struct 
 	return 0;
 }
 
-static int add_processes(const struct build_request *request, json_t *fields, struct error *err)
+static int add_image(const struct build_request *request, json_t *fields, struct error *err)
 {
 	cleanup(store_release) struct store store = STORE_INIT;
 	cleanup(image_release) struct image image = IMAGE_INIT;
@@ -150,6 +151,7 @@ static int add_processes(const struct build_request *request, json_t *fields, st
 	    image_load(&store, request->image, &image, err) < 0 ||
 	    cnb_processes_read(image.config, &processes, err) < 0)
 		return -1;
+	json_object_set_new(fields, "defaults", image_defaults_new(&image));
 	array_foreach(process, &processes.items) {
 		json_t *entry = json_object();
 
@@ -169,8 +171,7 @@ static int run_build(const json_t *params, struct job_output *out, struct error 
 	cleanup_json json_t *fields = json_object();
 
 	if (read_request(params, &request, err) < 0 ||
-	    build_run(&request, &events, &result, err) < 0 ||
-	    add_processes(&request, fields, err) < 0)
+	    build_run(&request, &events, &result, err) < 0 || add_image(&request, fields, err) < 0)
 		return -1;
 	json_set_str(fields, "image", request.image);
 	json_set_str(fields, "digest", result.digest);

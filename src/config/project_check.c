@@ -128,19 +128,6 @@ static void check_container(const struct checker *c)
 		       service->name);
 }
 
-static void check_stop(const struct checker *c)
-{
-	const struct service_config *service = c->service;
-
-	if (service->mode == MODE_CONTAINER && config_command_is_set(&service->stop_command))
-		report(c, "stop_command", "C013",
-		       "services.%s.stop_command is not supported yet in a container",
-		       service->name);
-	if (service->mode == MODE_CONTAINER && service->tty)
-		report(c, "tty", "C013", "services.%s.tty is not supported yet in a container",
-		       service->name);
-}
-
 static void check_health(const struct checker *c)
 {
 	const struct service_config *service = c->service;
@@ -198,10 +185,6 @@ static void check_told_health(const struct checker *c)
 	const struct service_config *service = c->service;
 
 	check_pattern(c);
-	if (service->health.type == HEALTH_NOTIFY && service->mode == MODE_CONTAINER)
-		report(c, "health_check.type", "C013",
-		       "services.%s.health_check: \"notify\" is not supported yet in a container",
-		       service->name);
 	if (service->health.restart && service->restart == RESTART_NO)
 		report(c, "health_check.restart", "C024",
 		       "services.%s: health_check.restart and restart = \"no\" exclude each other",
@@ -518,7 +501,6 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 			check_command(&c);
 			check_managed(&c);
 			check_container(&c);
-			check_stop(&c);
 			check_health(&c);
 			check_told_health(&c);
 			check_replicas(&c);

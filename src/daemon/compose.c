@@ -7,6 +7,7 @@
 #include "base/sha256.h"
 #include "base/strbuf.h"
 #include "config/environment.h"
+#include "daemon/container_plan.h"
 #include "daemon/managed.h"
 #include "daemon/project.h"
 #include "service/port_pool.h"
@@ -236,29 +237,11 @@ static void set_health(const struct service_config *service, struct service_plan
 	plan->health.restart = health->restart;
 }
 
-static int set_stop(const struct service_config *service, struct service_plan *plan,
-                    struct error *err)
+static void set_stop(const struct service_config *service, struct service_plan *plan)
 {
 	plan->stop_signal = service->stop_signal;
 	plan->stop_timeout_ms = service->stop_timeout_ms;
-	if (plan->mode == PLAN_CONTAINER && config_command_is_set(&service->stop_command))
-		return error_set(err, ERR_UNSUPPORTED,
-		                 "%s has a stop_command, which is not supported yet in a container",
-		                 service->name);
 	set_command(&service->stop_command, &plan->stop_argv);
-	return 0;
-}
-
-static int set_stdio(const struct service_config *service, struct service_plan *plan,
-                     struct error *err)
-{
-	plan->tty = service->tty;
-	plan->has_stdin = service->has_stdin;
-	if (plan->mode == PLAN_CONTAINER && plan->tty)
-		return error_set(err, ERR_UNSUPPORTED,
-		                 "%s has `tty`, which is not supported yet in a container",
-		                 service->name);
-	return 0;
 }
 
 static void set_restart(const struct service_config *service, struct service_plan *plan)
@@ -328,6 +311,7 @@ static json_t *bundle_of(const struct compose_request *request,
 		json_object_set_new(bundle, "args", json_from_strv(&args));
 		json_set_bool(bundle, "keep_entrypoint", keep_entrypoint);
 	}
+	json_set_bool(bundle, "terminal", service->tty);
 	if (service->user)
 		json_set_str(bundle, "user", service->user);
 	if (!service->build.is_set && service_place_of(service, "workdir"))
@@ -419,6 +403,8 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 	set_fingerprint(request, service, &own, plan, extra);
 	if (plan->mode == PLAN_CONTAINER) {
 		extra->image = xstrdup_null(json_get_str(request->images, service->name, NULL));
+		extra->image_defaults =
+			json_incref(json_object_get(request->image_defaults, service->name));
 		extra->bundle = bundle_of(request, service, &own);
 		plan->needs_prepare = true;
 		return 0;
@@ -451,10 +437,13 @@ static int start_plan(struct composer *composer, const struct service_config *se
 	plan->cwd = xstrdup(is_container ? project->root : service->workdir);
 	plan->oneshot = service->oneshot;
 	set_restart(service, plan);
-	if (set_stop(service, plan, err) < 0 || set_stdio(service, plan, err) < 0)
-		return -1;
+	plan->tty = service->tty;
+	plan->has_stdin = service->has_stdin;
+	set_stop(service, plan);
 	set_deps(composer->request->config, service, plan);
 	set_health(service, plan);
+	if (is_container && container_plan_adapt(composer->request, service, plan, err) < 0)
+		return -1;
 	plan->port = port_of(composer, service, name, err);
 	if (plan->port < 0)
 		return -1;

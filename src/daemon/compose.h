@@ -22,6 +22,7 @@ struct compose_request {
 	const struct strv *shell_env;        /* where `up` was typed */
 	const struct strv *host, *container; /* modes flipped for this run */
 	const json_t *images; /* service -> digest of its image, for those in container mode */
+	const json_t *image_defaults; /* service -> what its image says, see oci/image_defaults.h */
 	const char *project_id;
 	const char *self; /* this program: it serves sites */
 	const struct paths *paths;

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/container_removal.h"
 #include "daemon/events.h"
 #include "daemon/live.h"
 #include "daemon/methods.h"
@@ -238,6 +239,7 @@ static void on_state(const char *project, const struct service_snapshot *service
 	waits_on_state(daemon);
 	events_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
+	container_removal_on_state(daemon, project, service);
 	if (daemon->is_settling && is_settled(daemon))
 		loop_stop(daemon->loop, 0);
 }
@@ -390,6 +392,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	    settle(daemon, err) < 0)
 		return -1;
 	watch_projects(daemon);
+	container_removal_sweep(daemon);
 	send_routes(daemon->route_timer, daemon);
 	return 0;
 }
@@ -438,6 +441,7 @@ void daemon_release(struct daemon *daemon)
 	run_containers_release(daemon);
 	waits_release(daemon);
 	prepare_release(daemon);
+	container_removal_release(daemon);
 	/* A daemon that failed to start ends nothing; without a service there is nothing to serve.
 	 */
 	proxy_goes_on = daemon->is_restarting || !daemon->has_served || has_processes(daemon);

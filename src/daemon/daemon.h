@@ -18,6 +18,7 @@
 #include "service/world.h"
 #include "service/world_loop.h"
 
+struct container_removal;
 struct error;
 struct event_client;
 struct file_watch;
@@ -53,6 +54,9 @@ struct daemon {
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;
+	ARRAY(struct container_removal *) removals; /* container_removal.h */
+	void (*removals_done)(void *data);
+	void *removals_data;
 	struct file_watch *files; /* NULL: no inotify, files are looked at */
 	ARRAY(struct service_watch *) watches;
 	ARRAY(struct live *) live;  /* projects whose files are watched */

@@ -4,14 +4,20 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "daemon/container_plan.h"
+#include "daemon/container_removal.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
+
+/* In /dev, which is always the container's own: no volume can be in its place. */
+#define CONTAINER_NOTIFY "/dev/locald-notify"
 
 struct preparation {
 	struct daemon *daemon;
 	uint64_t token;
 	char *container; /* its id for the runtime */
 	char *dir;       /* of the container; NULL: a database's data is prepared */
+	char *project, *service;
 	struct job_child *job;
 };
 
@@ -26,6 +32,8 @@ static void forget(struct preparation *preparation)
 		break;
 	}
 	free(preparation->container);
+	free(preparation->project);
+	free(preparation->service);
 	free(preparation->dir);
 	free(preparation);
 }
@@ -39,14 +47,7 @@ static void runtime_env(struct strv *env)
 
 int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error *err)
 {
-	cleanup_free char *shim = paths_libexec("locald-shim", err);
-
-	if (!shim)
-		return -1;
-	strv_add(argv, shim);
-	strv_add(argv, "--root");
-	strv_addf(argv, "%s/containers", daemon->paths.run);
-	return 0;
+	return container_runtime(&daemon->paths, argv, err);
 }
 
 static int tell_prepared(struct preparation *preparation, const char *bundle, struct error *err)
@@ -92,9 +93,27 @@ static void on_result(json_t *result, void *data)
 
 static const struct job_events job_callbacks = {.on_line = ignore_line, .on_result = on_result};
 
-static int begin(struct preparation *preparation, const char *project, const char *service,
-                 struct error *err)
+/* The socket for sd_notify(3), as a mount: the keeper binds it before it starts the runtime. */
+static void add_notify(const struct daemon *daemon, const char *project, const char *service,
+                       json_t *params)
 {
+	cleanup_free char *path = paths_keeper_notify(&daemon->paths, project, service);
+	json_t *mounts = json_object_get(params, "mounts"), *env = json_object_get(params, "env");
+
+	if (!path)
+		return;
+	if (!mounts) {
+		mounts = json_array();
+		json_object_set_new(params, "mounts", mounts);
+	}
+	json_array_append_new(mounts,
+	                      json_pack("{s:s, s:s}", "source", path, "target", CONTAINER_NOTIFY));
+	json_set_str(env, "NOTIFY_SOCKET", CONTAINER_NOTIFY);
+}
+
+static int begin(struct preparation *preparation, struct error *err)
+{
+	const char *project = preparation->project, *service = preparation->service;
 	struct daemon *daemon = preparation->daemon;
 	const struct project *known = daemon_find_project(daemon, project);
 	int i = known ? project_index(known, service) : -1;
@@ -115,31 +134,59 @@ static int begin(struct preparation *preparation, const char *project, const cha
 	parent = path_dir(preparation->dir);
 	if (fs_mkdirs_private(parent, err) < 0)
 		return -1;
-	params = json_copy(known->extras.items[i].bundle);
+	params = json_deep_copy(known->extras.items[i].bundle);
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", preparation->dir);
 	json_set_str(params, "hostname", service);
 	json_set_bool(params, "replace", true);
+	add_notify(daemon, project, service, params);
 	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
 	                                   &job_callbacks, preparation, err);
 	return preparation->job ? 0 : -1;
+}
+
+static void begin_or_fail(struct preparation *preparation)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (begin(preparation, &err) == 0)
+		return;
+	supervisor_prepared(preparation->daemon->supervisor, preparation->token, NULL, NULL, &err);
+	forget(preparation);
+}
+
+bool prepare_is_busy(const struct daemon *daemon, const char *dir)
+{
+	array_foreach(slot, &daemon->preparations)
+		if (str_eq_null((*slot)->dir, dir))
+			return true;
+	return false;
+}
+
+void prepare_resume(struct daemon *daemon, const char *dir)
+{
+	array_foreach(slot, &daemon->preparations) {
+		if ((*slot)->job || !str_eq_null((*slot)->dir, dir))
+			continue;
+		begin_or_fail(*slot);
+		return;
+	}
 }
 
 void prepare_begin(struct daemon *daemon, const char *project, const struct service_plan *plan,
                    uint64_t token)
 {
 	struct preparation *preparation = xcalloc(1, sizeof(*preparation));
-	cleanup(error_release) struct error err = ERROR_INIT;
 
 	preparation->daemon = daemon;
+	preparation->project = xstrdup(project);
+	preparation->service = xstrdup(plan->name);
 	preparation->token = token;
-	preparation->container = xasprintf("%s.%s", project, plan->name);
+	preparation->container = container_id(project, plan->name);
 	preparation->dir = paths_container_dir(&daemon->paths, project, plan->name);
 	*array_add(&daemon->preparations) = preparation;
-	if (begin(preparation, project, plan->name, &err) == 0)
-		return;
-	supervisor_prepared(daemon->supervisor, token, NULL, NULL, &err);
-	forget(preparation);
+	if (!container_removal_is_busy(daemon, preparation->dir))
+		begin_or_fail(preparation);
 }
 
 void prepare_cancel(struct daemon *daemon, uint64_t token)

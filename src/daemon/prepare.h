@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct daemon;
@@ -17,6 +18,10 @@ struct strv;
 /* `locald-shim` with the options that all of its commands get. */
 int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error *err);
 
+/* Something is made in that directory, or waits for it. */
+bool prepare_is_busy(const struct daemon *daemon, const char *dir);
+/* What waited for the removal of that directory begins. */
+void prepare_resume(struct daemon *daemon, const char *dir);
 void prepare_begin(struct daemon *daemon, const char *project, const struct service_plan *plan,
                    uint64_t token);
 /* The job is killed; what it made so far is undone. */

@@ -26,6 +26,7 @@ void project_release_plans(struct project *project)
 		json_decref(extra->bundle);
 		json_decref(extra->data);
 		free(extra->image);
+		json_decref(extra->image_defaults);
 		free(extra->made_of);
 		watch_rule_release(&extra->watch);
 	}
@@ -303,6 +304,8 @@ json_t *project_to_json(const struct project *project)
 		if (extra->data)
 			json_object_set(item, "data", extra->data);
 		json_set_str(item, "image", extra->image);
+		if (extra->image_defaults)
+			json_object_set(item, "image_defaults", extra->image_defaults);
 		json_set_str(item, "made_of", extra->made_of);
 		json_object_set_new(item, "watch", watch_rule_to_json(&extra->watch));
 		json_array_append_new(services, item);
@@ -346,6 +349,7 @@ static int services_from_json(const json_t *services, struct project *project, s
 		extra->bundle = json_incref(json_object_get(item, "bundle"));
 		extra->data = json_incref(json_object_get(item, "data"));
 		extra->image = dup_str(item, "image");
+		extra->image_defaults = json_incref(json_object_get(item, "image_defaults"));
 		extra->made_of = dup_str(item, "made_of");
 		if (plan_from_json(item, plan, err) < 0 ||
 		    watch_rule_from_json(json_object_get(item, "watch"), &extra->watch, err) < 0 ||

@@ -24,6 +24,7 @@ struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x
 	op->project_id = xstrdup(project_id);
 	op->started_ms = clock_mono_ms();
 	op->images = json_object();
+	op->image_defaults = json_object();
 	*array_add(&daemon->operations) = op;
 	return op;
 }
@@ -70,6 +71,7 @@ void project_op_free(struct project_op *op)
 	up_context_release(&op->context);
 	strv_release(&op->images_wanted);
 	json_decref(op->images);
+	json_decref(op->image_defaults);
 	error_release(&op->image_error);
 	json_decref(op->run_request);
 	free(op->run_service);

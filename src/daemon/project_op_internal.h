@@ -38,6 +38,7 @@ struct project_op {
 	struct strv forced;        /* services to restart though unchanged; empty: all of them */
 	struct strv images_wanted; /* services whose image is still to be made */
 	json_t *images;            /* service -> digest */
+	json_t *image_defaults;    /* service -> what its image says, where it is known */
 	ARRAY(struct image_task *) tasks;
 	struct error image_error; /* the first failure */
 

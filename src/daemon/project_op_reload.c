@@ -46,9 +46,12 @@ void project_op_keep_images(struct project_op *op, const struct project *known)
 	array_foreach(extra, &known->extras) {
 		size_t i = array_index(&known->extras, extra);
 
-		if (extra->image)
-			json_set_str(op->images, plan_service(&known->plans.items[i]),
-			             extra->image);
+		if (!extra->image)
+			continue;
+		json_set_str(op->images, plan_service(&known->plans.items[i]), extra->image);
+		if (extra->image_defaults)
+			json_object_set(op->image_defaults, plan_service(&known->plans.items[i]),
+			                extra->image_defaults);
 	}
 }
 

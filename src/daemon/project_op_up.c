@@ -72,6 +72,7 @@ struct compose_request project_op_compose_request(struct project_op *op)
 		.host = &op->context.host,
 		.container = &op->context.container,
 		.images = op->images,
+		.image_defaults = op->image_defaults,
 		.project_id = op->project_id,
 		.self = op->daemon->self,
 		.paths = &op->daemon->paths,
@@ -201,6 +202,7 @@ static void on_image_done(const char *service, const json_t *result, const struc
 	project_op_mark_building(op, service, false);
 	if (!err) {
 		json_set_str(op->images, service, json_get_str(result, "digest", ""));
+		json_object_set(op->image_defaults, service, json_object_get(result, "defaults"));
 		reply_line(op->x,
 		           json_pack("{s:s, s:s, s:s, s:O}", "event", "image", "service", service,
 		                     "image", json_get_str(result, "image", ""), "result", result));

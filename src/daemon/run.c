@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "daemon/compose.h"
+#include "daemon/container_plan.h"
 #include "daemon/project_op_internal.h"
 #include "daemon/run_container.h"
 #include "net/listen.h"
@@ -61,16 +62,12 @@ static void answer_host(struct project_op *op, const struct service_plan *plan,
 	project_op_finish(op, NULL, json_pack("{s:o}", "context", context));
 }
 
-/* A built image is entered through its launcher, so that the buildpacks' environment is there. */
 static void set_container_args(const struct service_config *service, const struct strv *argv,
                                json_t *bundle)
 {
 	cleanup(strv_release) struct strv args = STRV_INIT;
 
-	if (service->build.is_set) {
-		strv_add(&args, "/cnb/lifecycle/launcher");
-		strv_add(&args, "--");
-	}
+	container_launcher(service, &args);
 	strv_copy(&args, argv);
 	json_object_set_new(bundle, "args", json_from_strv(&args));
 	json_set_bool(bundle, "keep_entrypoint", false);

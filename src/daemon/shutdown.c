@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/container_removal.h"
 #include "daemon/daemon.h"
 #include "daemon/reply.h"
 #include "loop/loop.h"
@@ -15,8 +16,10 @@ struct departure {
 	size_t pending;          /* projects that are still stopping */
 };
 
-static void leave(struct departure *departure)
+static void leave(void *data)
 {
+	struct departure *departure = data;
+
 	if (departure->x)
 		reply_json(departure->x, 200, json_pack("{s:b}", "ok", 1));
 	log_info("asked to leave");
@@ -42,7 +45,7 @@ static void on_stopped(uint64_t operation, const struct service_result *results,
 		if (results[i].err.code)
 			log_err("stop %s: %s", results[i].service, results[i].err.text);
 	if (--departure->pending == 0)
-		leave(departure);
+		container_removal_when_done(departure->daemon, leave, departure);
 }
 
 void shutdown_begin(struct daemon *daemon, struct http_exchange *x, const json_t *how)

@@ -193,6 +193,10 @@ void keeper_signal_all(struct keeper *keeper, int signo)
 	pid_t group = keeper->is_leader_gone ? 0 : keeper->status.pid;
 
 	/* While the leader is not reaped nobody else can have its number, or its group's. */
+	if (group > 0 && keeper->spec->signals_leader) {
+		(void)kill(group, signo);
+		return;
+	}
 	if (group > 0)
 		(void)kill(-group, signo);
 	tree_signal(signo, group);

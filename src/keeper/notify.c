@@ -80,7 +80,7 @@ int notify_open(const char *path, struct error *err)
 		return error_errno(err, errno, "socket");
 	(void)unlink(path);
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0600) < 0)
+	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0666) < 0)
 		return error_errno(err, errno, "%s", path);
 	return take_fd(fd);
 }

@@ -2,10 +2,10 @@
  * notify - the datagram socket of sd_notify(3): what the service says about itself.
  *
  * Who may speak: a process that can be looked up must be in the tree.  One that has
- * ended and been reaped by its parent cannot; it is believed when its uid is ours,
- * for only this user can reach the socket, and only the tree was told of it.  The
- * keeper reads this socket before it reaps, so that a sender which was left to it is
- * still there to be looked up.
+ * ended and been reaped by its parent cannot; it is believed when its uid is ours, or
+ * it may be a container's, for only this user can reach the socket, and only the tree
+ * was told of it.  The keeper reads this socket before it reaps, so that a sender which
+ * was left to it is still there to be looked up.
  *
  * Descriptors that come along are closed: for BARRIER=1 that is the answer, and there
  * is no store for others.
@@ -42,7 +42,10 @@ struct notify_sender {
 	uid_t uid;
 };
 
-/* Binds the socket, 0600; `path` fits a sun_path, for services bind it as it is. */
+/*
+ * Binds the socket; `path` fits a sun_path, for services bind it as it is.  It is 0666, since
+ * a container may run as any of its users: its folder (0700) keeps others out.
+ */
 int notify_open(const char *path, struct error *err);
 /*
  * Takes one message; its length, or -1 when there is none.  What is longer than the

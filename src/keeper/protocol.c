@@ -52,6 +52,7 @@ static const struct field spec_fields[] = {
 	{"stop_arg", FIELD_LIST, SPEC(stop_args), 0, 0, true},
 	{"notify", FIELD_TEXT, SPEC(notify), 0, 0, true},
 	{"stdin", FIELD_BOOL, SPEC(has_stdin), 0, 1, true},
+	{"signal_leader", FIELD_BOOL, SPEC(signals_leader), 0, 1, true},
 	{"adopt_pid", FIELD_INT, SPEC(adopt_pid), 0, INT32_MAX, true},
 	{"adopt_start_ticks", FIELD_UINT64, SPEC(adopt_start_ticks), 0, INT64_MAX, true},
 };

@@ -35,8 +35,10 @@ struct keeper_spec {
 	uint64_t segment_bytes;
 	uint32_t segment_count;
 	struct strv args, env, stop_args;
-	char *notify;   /* datagram socket for sd_notify(3); NULL: none */
-	bool has_stdin; /* without tty: standard input is a pipe, for those who attach */
+	char *notify;        /* datagram socket for sd_notify(3); NULL: none */
+	bool has_stdin;      /* without tty: standard input is a pipe, for those who attach */
+	bool signals_leader; /* signals are for the leader alone, which passes them on as it sees
+	                        fit */
 	/* A service whose keeper was lost; its output ends are inherited as 3 and up.  0: none. */
 	pid_t adopt_pid;
 	uint64_t adopt_start_ticks;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "oci/container_dir.h"
 #include "oci/image.h"
+#include "oci/image_defaults.h"
 #include "oci/import.h"
 #include "oci/job_params.h"
 #include "oci/registry.h"
@@ -91,6 +92,17 @@ static void show_step(const char *text, void *data)
 	job_progress(data, "pull", "%s", text);
 }
 
+static int add_defaults(const struct store *store, const struct descriptor *manifest,
+                        json_t *fields, struct error *err)
+{
+	cleanup(image_release) struct image image = IMAGE_INIT;
+
+	if (image_load_manifest(store, manifest, &image, err) < 0)
+		return -1;
+	json_object_set_new(fields, "defaults", image_defaults_new(&image));
+	return 0;
+}
+
 /* With if_missing an image that is there is enough: 1, with its fields; 0 when it is not. */
 static int find_present(const json_t *params, const struct store *store, const char *text,
                         json_t *fields)
@@ -100,7 +112,8 @@ static int find_present(const json_t *params, const struct store *store, const c
 	cleanup_free char *name = NULL;
 
 	if (!json_get_bool(params, "if_missing", false) ||
-	    store_find(store, text, &manifest, &name, &none) < 0)
+	    store_find(store, text, &manifest, &name, &none) < 0 ||
+	    add_defaults(store, &manifest, fields, &none) < 0)
 		return 0;
 	json_set_str(fields, "name", name);
 	json_set_str(fields, "digest", manifest.digest);
@@ -137,6 +150,8 @@ static int run_pull(const json_t *params, struct job_output *out, struct error *
 			error_hint(err, "`%s` is not in the store either: locald image list", text);
 		return -1;
 	}
+	if (add_defaults(&store, &result.manifest, fields, err) < 0)
+		return -1;
 	json_set_str(fields, "name", result.name);
 	json_set_str(fields, "digest", result.manifest.digest);
 	json_set_int(fields, "bytes", result.bytes);

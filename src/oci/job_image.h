@@ -12,7 +12,7 @@
  *                 -> name, digest, bytes, skipped
  *   image-pull    store, reference; optional auth_file, ca_file, if_missing (then the reference
  *                 may be a name of the store, too)
- *                 -> name, digest, bytes, layers, present
+ *                 -> name, digest, bytes, layers, present, defaults (oci/image_defaults.h)
  *   image-list    store -> images: [{name, digest, size, created, architecture, user,
  *                 entrypoint, cmd, working_dir, labels}]
  *   image-remove  store, name; optional containers (the directory whose grandchildren are

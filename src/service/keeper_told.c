@@ -126,13 +126,14 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 		.stop_timeout_ms = plan->stop_timeout_ms,
 		.tty = plan->tty,
 		.has_stdin = plan->has_stdin,
+		.signals_leader = plan->mode == PLAN_CONTAINER,
 		.segment_bytes = paths->segment_bytes,
 		.segment_count = paths->segment_count,
 	};
 	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
 	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
 	strv_copy(&ret->stop_args, &plan->stop_argv);
-	/* A container does not see the socket's folder. */
-	if (paths->notify && plan->mode == PLAN_HOST)
+	/* A container sees the socket where its bundle says, see daemon/prepare.c. */
+	if (paths->notify)
 		ret->notify = paths->notify(service->project->id, plan->name, paths->data);
 }

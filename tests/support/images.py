@@ -1,8 +1,11 @@
 """Root file systems to import: one of busybox, made in a moment, and Debian with Node and Python."""
 
 import functools
+import hashlib
 import io
+import json
 import pathlib
+import platform
 import stat
 import subprocess
 import sys
@@ -37,8 +40,9 @@ def _entry(archive, name, kind, mode, data=b"", target="", owner=0):
     archive.addfile(info, io.BytesIO(data))
 
 
-def busybox_tar(path):
-    """A root file system with a shell, an HTTP server and /srv/www/cgi-bin/whoami."""
+def busybox_tar(path, extra=None):
+    """A root file system with a shell, an HTTP server and /srv/www/cgi-bin/whoami; `extra` are
+    static programs that are in its bin, too: {name: path}."""
     applets = subprocess.run([BUSYBOX, "--list"], check=True, stdout=subprocess.PIPE, text=True)
     with tarfile.open(path, "w") as archive:
         for folder in ("bin", "etc", "home", "proc", "sys", "dev", "root", "srv", "srv/www",
@@ -50,6 +54,8 @@ def busybox_tar(path):
         for applet in applets.stdout.split():
             if applet != "busybox":
                 _entry(archive, f"bin/{applet}", tarfile.SYMTYPE, 0o777, target="busybox")
+        for name, program in (extra or {}).items():
+            _entry(archive, f"bin/{name}", tarfile.REGTYPE, 0o755, program.read_bytes())
         _entry(archive, "usr/bin/env", tarfile.SYMTYPE, 0o777, target="/bin/busybox")
         for name, text, mode in (
             ("etc/passwd", PASSWD, 0o644),
@@ -63,11 +69,46 @@ def busybox_tar(path):
     return path
 
 
-@functools.lru_cache(maxsize=1)
-def debian_tar():
-    """(path, None) of tools/debian_root.py's tar, or (None, why there is none)."""
+def oci_archive(path, layer, config):
+    """An image archive of one layer (a tar file) whose configuration says what `config` says."""
+    with open(layer, "rb") as tar:
+        diff_id = hashlib.file_digest(tar, "sha256").hexdigest()
+    digests = {}
+
+    def descriptor(value, kind):
+        data = json.dumps(value).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        digests[digest] = data
+        return {"mediaType": f"application/vnd.oci.image.{kind}.v1+json",
+                "digest": f"sha256:{digest}", "size": len(data)}
+
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}
+    image = descriptor({
+        "os": "linux", "architecture": machine.get(platform.machine(), platform.machine()),
+        "config": config, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
+    }, "config")
+    manifest = descriptor({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": image,
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar",
+                    "digest": f"sha256:{diff_id}", "size": pathlib.Path(layer).stat().st_size}],
+    }, "manifest")
+    with tarfile.open(path, "w") as archive:
+        _entry(archive, "oci-layout", tarfile.REGTYPE, 0o644, b'{"imageLayoutVersion":"1.0.0"}')
+        _entry(archive, "index.json", tarfile.REGTYPE, 0o644,
+               json.dumps({"schemaVersion": 2, "manifests": [manifest]}).encode())
+        for digest, data in digests.items():
+            _entry(archive, f"blobs/sha256/{digest}", tarfile.REGTYPE, 0o644, data)
+        archive.add(layer, f"blobs/sha256/{diff_id}")
+    path.chmod(path.stat().st_mode | stat.S_IROTH)
+    return path
+
+
+@functools.lru_cache
+def debian_tar(name="apps"):
+    """(path, None) of a tar of tools/debian_root.py, or (None, why there is none)."""
     made = subprocess.run(
-        [sys.executable, str(TOOLS / "debian_root.py")],
+        [sys.executable, str(TOOLS / "debian_root.py"), name],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     if made.returncode != 0:

@@ -112,7 +112,7 @@ static void test_the_sender_is_named(void **state)
 	pid_t child;
 
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(st.st_mode & 0777, 0666);
 	assert_int_equal(notify_receive(fd, data, &sender), -1);
 	child = fork();
 	if (child == 0)

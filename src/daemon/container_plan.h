@@ -1,0 +1,26 @@
+/*
+ * container_plan - what the plan of a service says differently in a container:
+ * its health and stop commands run inside, and its image has its own ideas of
+ * both, which hold where the configuration says nothing.
+ *
+ * Pure but for the look-up of the runtime's program.
+ */
+#pragma once
+
+#include "daemon/compose.h"
+
+struct service_plan;
+
+/* "locald-shim --root DIR": what every command of the runtime begins with. */
+int container_runtime(const struct paths *paths, struct strv *argv, struct error *err);
+
+/* The name of a service's container for the runtime. */
+char *container_id(const char *project, const char *service) must_check;
+
+/* Over a plan that was filled as for the host. */
+int container_plan_adapt(const struct compose_request *request,
+                         const struct service_config *service, struct service_plan *plan,
+                         struct error *err);
+
+/* A built image is entered through its launcher, so that the buildpacks' environment is there. */
+void container_launcher(const struct service_config *service, struct strv *argv);
