@@ -36,9 +36,9 @@ static void test_signals(void **state)
 static void test_a_healthcheck(void **state)
 {
 	cleanup_json json_t *value = defaults_of(
-		"{\"StopSignal\":\"SIGINT\",\"Healthcheck\":{\"Test\":[\"CMD\",\"pg_isready\",\"-"
-	        "q\"],"
-		"\"Interval\":5000000000,\"Timeout\":2000000,\"StartPeriod\":1,\"Retries\":7}}");
+		"{\"StopSignal\":\"SIGINT\",\"Healthcheck\":{\"Test\":[\"CMD\",\"ready\",\"-q\"],"
+		"\"Interval\":5000000000,\"Timeout\":2000000,\"StartPeriod\":1,"
+		"\"Retries\":7}}");
 	const json_t *check = json_object_get(value, "healthcheck");
 	const json_t *argv = json_object_get(check, "argv");
 
