@@ -10,7 +10,7 @@ set -eu
 
 build='build-essential meson ninja-build:ninja pkg-config:pkg-config
 	libssl-dev libnghttp2-dev node-llhttp libcurl4-openssl-dev libjansson-dev libarchive-dev
-	libsqlite3-dev libseccomp-dev libcmocka-dev'
+	libsqlite3-dev libseccomp-dev libyaml-dev libcmocka-dev'
 test='python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmdebstrap
 	nodejs:node npm:npm python3-venv python3-flask python3-websockets busybox-static
 	podman:podman skopeo:skopeo postgresql-15:/usr/lib/postgresql/15/bin/postgres

@@ -111,23 +111,50 @@ static int write_and_sync(int fd, const void *data, size_t len, mode_t mode, str
 	return 0;
 }
 
-int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err)
+/* A temporary file beside `path` with the content; its name is the caller's, NULL on failure. */
+static char *write_beside(const char *path, const void *data, size_t len, mode_t mode,
+                          struct error *err)
 {
 	cleanup_free char *temporary = xasprintf("%s.XXXXXX", path);
 	cleanup_close int fd = mkostemp(temporary, O_CLOEXEC);
 
-	if (fd < 0)
-		return error_errno(err, errno, "%s", path);
+	if (fd < 0) {
+		error_errno(err, errno, "%s", path);
+		return NULL;
+	}
 	if (write_and_sync(fd, data, len, mode, err) < 0) {
 		unlink(temporary);
-		return error_wrap(err, "%s", path);
+		error_wrap(err, "%s", path);
+		return NULL;
 	}
+	return take_ptr(temporary);
+}
+
+int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err)
+{
+	cleanup_free char *temporary = write_beside(path, data, len, mode, err);
+
+	if (!temporary)
+		return -1;
 	if (rename(temporary, path) < 0) {
 		error_errno(err, errno, "%s", path);
 		unlink(temporary);
 		return -1;
 	}
 	return 0;
+}
+
+int fs_write_new(const char *path, const void *data, size_t len, mode_t mode, struct error *err)
+{
+	cleanup_free char *temporary = write_beside(path, data, len, mode, err);
+	int r = 0;
+
+	if (!temporary)
+		return -1;
+	if (link(temporary, path) < 0)
+		r = error_errno(err, errno, "%s", path);
+	unlink(temporary);
+	return r;
 }
 
 int fs_mkdirs(const char *path, mode_t mode, struct error *err)

@@ -33,6 +33,8 @@ bool fs_is_dir(const char *path);
 int fs_read_file(const char *path, size_t max, struct strbuf *out, struct error *err);
 /* Temporary file in the same directory, fsync, rename. */
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
+/* The same, but EEXIST when there is a file already. */
+int fs_write_new(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
 /* mkdir -p with a mode for what is made. */
 int fs_mkdirs(const char *path, mode_t mode, struct error *err);
 /*

@@ -1,12 +1,11 @@
 #include "cli/commands.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/strbuf.h"
+#include "cli/ask.h"
 #include "cli/job.h"
 #include "cli/progress.h"
-
-#include <stdio.h>
-#include <unistd.h>
 
 struct service_options {
 	bool yes, json;
@@ -18,22 +17,16 @@ static const struct option reset_options[] = {
 	OPT_END,
 };
 
-/* Only `y` or `yes` is yes. */
 static int confirm(struct cli *cli, const char *service, struct error *err)
 {
-	cleanup(strbuf_release) struct strbuf question = STRBUF_INIT;
-	char answer[16];
+	cleanup_free char *name = style_safe_dup(service);
+	cleanup_free char *question = xasprintf("delete all data of %s?", name);
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+	if (!ask_is_possible()) {
 		error_set(err, ERR_USAGE, "this deletes all data of the service: not asked");
 		return error_hint(err, "say --yes");
 	}
-	strbuf_adds(&question, "delete all data of ");
-	style_safe(&question, service, strlen(service));
-	strbuf_adds(&question, "? [y/N] ");
-	output_error(&cli->output, &question);
-	if (fgets(answer, sizeof(answer), stdin) &&
-	    (str_eq(answer, "y\n") || str_eq(answer, "yes\n")))
+	if (ask_yes(cli, question, false))
 		return 0;
 	return error_set(err, ERR_INTERRUPTED, "nothing was deleted");
 }

@@ -17,6 +17,7 @@ extern const struct command cmd_exec;
 extern const struct command cmd_explain;
 extern const struct command cmd_help;
 extern const struct command cmd_image;
+extern const struct command cmd_init;
 extern const struct command cmd_logs;
 extern const struct command cmd_overview;
 extern const struct command cmd_restart;

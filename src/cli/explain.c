@@ -69,6 +69,9 @@ static const struct page {
 	{"C045", "A service of type \"postgres\" or \"redis\" runs the programs that are installed "
                  "on this\n"
                  "machine. The message says what is missing and the help how to get it."},
+	{"C046",
+         "`locald init --from` reads process-compose.yaml and compose.yaml files. This one is not\n"
+         "YAML, or has neither `processes` nor `services`. The place is where reading stopped."},
 	{"W001",
          "A file that could have set something was left out; the message says why, for example\n"
          "because it belongs to another user."},
@@ -76,6 +79,10 @@ static const struct page {
          "The key is understood, but does nothing here. Files for the Rust version of locald "
          "may have\n"
          "it; docs/configuration.md says what differs."},
+	{"W003",
+         "`locald init` found something in its source that locald does otherwise, or cannot do.\n"
+         "It is a comment in the locald.toml that was written; the message says where it was and\n"
+         "why it is left out."},
 };
 
 const char *explain_text(const char *id)

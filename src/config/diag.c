@@ -35,8 +35,10 @@ static const struct id_title {
 	{"C043", "syntax error in package.json"},
 	{"C044", "missing env file"},
 	{"C045", "a database that cannot run here"},
+	{"C046", "a YAML file that cannot be imported"},
 	{"W001", "a file was ignored"},
 	{"W002", "a key without effect"},
+	{"W003", "left out of an import"},
 };
 
 const char *diag_title(const char *id)

@@ -196,6 +196,10 @@ struct project_config *project_load(const char *root, const char *user_config,
 struct project_config *project_load_noting(const char *root, const char *user_config,
                                            struct config_inputs *inputs, struct diagnostics *diags,
                                            struct error *err) must_check;
+/* As project_load() would if `text` were in locald.toml. */
+struct project_config *project_load_text(const char *root, const char *user_config,
+                                         const char *text, size_t len, struct diagnostics *diags,
+                                         struct error *err) must_check;
 
 struct service_config *project_service(const struct project_config *project, const char *name);
 /* The service name nearest to a wrong one, or NULL. */

@@ -15,6 +15,8 @@ struct reader {
 	struct project_config *project;
 	struct diagnostics *diags;
 	struct config_inputs *inputs; /* or NULL */
+	const char *text;             /* instead of what is in locald.toml; NULL: read it */
+	size_t text_len;
 };
 
 static void note(struct reader *reader, const char *path, const struct config_file *file)
@@ -39,6 +41,18 @@ static char *shown_name(const struct project_config *project, const char *path)
 	return xstrdup(path);
 }
 
+static struct config_file *add_file(struct reader *reader, const char *path, struct strbuf *text)
+{
+	struct config_file *file = xcalloc(1, sizeof(*file));
+
+	file->path = xstrdup(path);
+	file->name = shown_name(reader->project, path);
+	file->len = text->len;
+	file->text = strbuf_detach(text);
+	*array_add(&reader->project->files) = file;
+	return file;
+}
+
 /* NULL when there is no such file, or when it cannot be read (reported). */
 static struct config_file *read_file(struct reader *reader, const char *path)
 {
@@ -59,32 +73,41 @@ static struct config_file *read_file(struct reader *reader, const char *path)
 		note(reader, path, NULL);
 		return NULL;
 	}
-	file = xcalloc(1, sizeof(*file));
-	file->path = xstrdup(path);
-	file->name = shown_name(reader->project, path);
-	file->len = text.len;
-	file->text = strbuf_detach(&text);
-	*array_add(&reader->project->files) = file;
+	file = add_file(reader, path, &text);
 	note(reader, path, file);
 	return file;
 }
 
-static void read_toml(struct reader *reader, const char *path, bool is_outer)
+static void parse_toml(struct reader *reader, const struct config_file *file, bool is_outer)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup_toml struct toml_table *root = NULL;
-	struct config_file *file = read_file(reader, path);
 	struct diag_source source;
 	struct toml_pos pos = {0};
 
-	if (!file)
-		return;
 	source = source_of(file);
 	root = toml_parse(file->text, file->len, &pos, &err);
 	if (root)
 		schema_load(reader->project, file, root, is_outer, reader->diags);
 	else
 		diag_at(diag_add(reader->diags, "C002", "%s", err.text), &source, pos, NULL);
+}
+
+static void read_toml(struct reader *reader, const char *path, bool is_outer)
+{
+	const struct config_file *file = read_file(reader, path);
+
+	if (file)
+		parse_toml(reader, file, is_outer);
+}
+
+/* What is to be in locald.toml, instead of what is. */
+static void read_text(struct reader *reader, const char *path)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+
+	strbuf_add(&text, reader->text, reader->text_len);
+	parse_toml(reader, add_file(reader, path, &text), false);
 }
 
 static void read_outer(struct reader *reader, const char *dir, const char *name)
@@ -137,11 +160,9 @@ static void set_command(struct service_config *service, const char *command,
 	*array_add(&service->places.list) = (struct config_place){"command", file, pos};
 }
 
-/* A process that serves takes $PORT; anything else is a worker. */
-static bool is_server(const struct procfile_entry *entry)
+bool project_process_is_server(const char *name, const char *command)
 {
-	return str_eq(entry->name, "web") || strstr(entry->command, "$PORT") ||
-	       strstr(entry->command, "${PORT");
+	return str_eq(name, "web") || strstr(command, "$PORT") || strstr(command, "${PORT");
 }
 
 static void add_process(struct reader *reader, struct config_file *file,
@@ -161,7 +182,8 @@ static void add_process(struct reader *reader, struct config_file *file,
 		return;
 	}
 	service = schema_add_service(reader->project, entry->name, file, entry->name_pos);
-	service->type = is_server(entry) ? SERVICE_EXEC : SERVICE_WORKER;
+	service->type = project_process_is_server(entry->name, entry->command) ? SERVICE_EXEC
+	                                                                       : SERVICE_WORKER;
 	if (str_eq(entry->name, "release")) {
 		/* On platforms that read Procfiles it runs before a deployment, and ends. */
 		service->oneshot = true;
@@ -237,9 +259,11 @@ static void read_project(struct reader *reader)
 	cleanup_free char *local = path_join(reader->project->root, PROJECT_LOCAL);
 	cleanup_free char *procfile = path_join(reader->project->root, PROJECT_PROCFILE);
 	cleanup_free char *package = path_join(reader->project->root, PROJECT_PACKAGE);
-	bool has_toml = fs_exists(toml);
+	bool has_toml = reader->text || fs_exists(toml);
 
-	if (has_toml)
+	if (reader->text)
+		read_text(reader, toml);
+	else if (has_toml)
 		read_toml(reader, toml, false);
 	else
 		note(reader, toml, NULL);
@@ -364,19 +388,15 @@ static void note_env_files(struct reader *reader)
 	}
 }
 
-struct project_config *project_load(const char *root, const char *user_config,
-                                    struct diagnostics *diags, struct error *err)
-{
-	return project_load_noting(root, user_config, NULL, diags, err);
-}
-
-struct project_config *project_load_noting(const char *root, const char *user_config,
-                                           struct config_inputs *inputs, struct diagnostics *diags,
-                                           struct error *err)
+static struct project_config *load(const char *root, const char *user_config,
+                                   const struct reader *how, struct diagnostics *diags,
+                                   struct error *err)
 {
 	cleanup_project struct project_config *project = xcalloc(1, sizeof(*project));
-	struct reader reader = {project, diags, inputs};
+	struct reader reader = *how;
 
+	reader.project = project;
+	reader.diags = diags;
 	project->root = path_real(root, err);
 	if (!project->root)
 		return NULL;
@@ -386,7 +406,7 @@ struct project_config *project_load_noting(const char *root, const char *user_co
 	read_outer(&reader, project->root, PROJECT_WORKSPACE);
 	read_project(&reader);
 	finish(project);
-	if (inputs)
+	if (reader.inputs)
 		note_env_files(&reader);
 	project_check(project, diags);
 	if (diag_error_count(diags) > 0) {
@@ -394,4 +414,24 @@ struct project_config *project_load_noting(const char *root, const char *user_co
 		return NULL;
 	}
 	return take_ptr(project);
+}
+
+struct project_config *project_load(const char *root, const char *user_config,
+                                    struct diagnostics *diags, struct error *err)
+{
+	return load(root, user_config, &(struct reader){0}, diags, err);
+}
+
+struct project_config *project_load_noting(const char *root, const char *user_config,
+                                           struct config_inputs *inputs, struct diagnostics *diags,
+                                           struct error *err)
+{
+	return load(root, user_config, &(struct reader){.inputs = inputs}, diags, err);
+}
+
+struct project_config *project_load_text(const char *root, const char *user_config,
+                                         const char *text, size_t len, struct diagnostics *diags,
+                                         struct error *err)
+{
+	return load(root, user_config, &(struct reader){.text = text, .text_len = len}, diags, err);
 }

@@ -16,5 +16,9 @@ bool project_is_trusted(const char *path, const char *start);
 /* "dev" or "start": the script of package.json that runs the project; NULL without one. */
 const char *project_package_script(const char *text, size_t len, struct error *err);
 
+/* project_read.c */
+/* A process of a Procfile that serves takes $PORT; anything else is a worker. */
+bool project_process_is_server(const char *name, const char *command);
+
 /* project_check.c: everything that one key alone does not tell. */
 void project_check(const struct project_config *project, struct diagnostics *diags);
