@@ -437,6 +437,12 @@ static void settle(struct service *service)
 		block(service);
 		return;
 	}
+	if (service->last_exit.never_began) {
+		end_run(service);
+		schedule_arm(service);
+		wait_for_deps(service);
+		return;
+	}
 	if (was_ready && now_ms(service) - service->ready_at_ms >= STABLE_MS)
 		service->crashes = 0;
 	end_run(service);

@@ -16,6 +16,8 @@
 /* A keeper that has been started but does not listen yet is given so long. */
 #define APPEAR_MS       5000
 #define APPEAR_RETRY_MS 50
+/* One whose daemon died may not even have been started: so long is its spec left to it. */
+#define SPEC_LEFT_MS 250
 
 struct keeper {
 	struct loop *loop;
@@ -26,7 +28,9 @@ struct keeper {
 	struct loop_source *child, *connection, *timer;
 	int stderr_fd, fd;
 	int64_t appear_until_ms;
-	enum keeper_op pending; /* KEEPER_STOP or KEEPER_KILL before there is a connection */
+	int64_t take_spec_at_ms; /* of an adoption; 0: the spec is not ours to take */
+	bool has_taken_spec;     /* so no keeper starts this run any more */
+	enum keeper_op pending;  /* KEEPER_STOP or KEEPER_KILL before there is a connection */
 	bool has_pending;
 	pid_t pid;
 	struct keeper_status last;
@@ -84,11 +88,22 @@ static void remove_sockets(const struct keeper *keeper)
 	(void)unlink(notify);
 }
 
+/*
+ * A spec that is still there was taken by no keeper, and whoever removes it first has the run: a
+ * keeper that comes too late gives up.
+ */
+static bool take_spec(struct keeper *keeper)
+{
+	if (keeper->take_spec_at_ms > 0 && clock_mono_ms() >= keeper->take_spec_at_ms)
+		keeper->has_taken_spec |= unlink(keeper->spec_path) == 0;
+	return keeper->has_taken_spec;
+}
+
 /* The end, as the log or else the last status knows it. */
 static void tell_gone(struct keeper *keeper)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	struct service_exit exit = {.code = -1};
+	struct service_exit exit = {.code = -1, .never_began = keeper->has_taken_spec};
 	struct log_exit recorded;
 
 	if (log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1) {
@@ -218,6 +233,10 @@ static void look(struct loop_source *source, void *data)
 
 	if (connect_socket(keeper, &err) == 0)
 		return;
+	if (take_spec(keeper) && !is_log_locked(keeper)) {
+		tell_gone(keeper);
+		return;
+	}
 	/* With the record written its log may still be locked, and a next keeper be refused. */
 	if (may_appear(keeper) && (!has_exit_record(keeper) || is_log_locked(keeper)))
 		loop_timer_set(keeper->timer, APPEAR_RETRY_MS);
@@ -231,6 +250,7 @@ struct keeper *keeper_client_adopt(struct loop *loop, const struct keeper_spec *
 	struct keeper *keeper = make(loop, spec, events, data);
 
 	keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+	keeper->take_spec_at_ms = clock_mono_ms() + SPEC_LEFT_MS;
 	keeper->timer = loop_add_timer(loop, 0, look, keeper);
 	return keeper;
 }

@@ -31,8 +31,9 @@ struct supervisor_world;
 #define CRASHES_FOR_FAILURE 3
 
 struct service_exit {
-	bool is_known; /* false: never ended, or the keeper itself was lost */
-	int code;      /* -1 when ended by a signal */
+	bool is_known;    /* false: never ended, or the keeper itself was lost */
+	bool never_began; /* there was no process: the daemon that was to start it had died */
+	int code;         /* -1 when ended by a signal */
 	int signal;
 	bool killed; /* SIGKILL was needed to end it */
 	int64_t run_ms;

@@ -134,6 +134,7 @@ static void tell_gone(void *data)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct service_exit exit = {
 		.is_known = !behaviour->is_exit_unknown,
+		.never_began = behaviour->never_began,
 		.code = behaviour->exit_signal ? -1 : behaviour->exit_code,
 		.signal = behaviour->exit_signal,
 		.run_ms = keeper->fake->now_ms - keeper->started_ms,
