@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "daemon/container_removal.h"
 #include "daemon/events.h"
 #include "daemon/live.h"
@@ -99,6 +100,7 @@ int daemon_put_project(struct daemon *daemon, struct project *project, struct er
 		project_destroy(project);
 		return -1;
 	}
+	fault_point("project.saved");
 	replace_project(daemon, project);
 	return 0;
 }

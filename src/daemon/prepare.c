@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "daemon/container_plan.h"
 #include "daemon/container_removal.h"
 #include "daemon/daemon.h"
@@ -63,6 +64,7 @@ static int tell_prepared(struct preparation *preparation, const char *bundle, st
 	strv_add(&argv, bundle);
 	strv_add(&argv, preparation->container);
 	runtime_env(&env);
+	fault_point("bundle.made");
 	supervisor_prepared(daemon->supervisor, preparation->token, &argv, &env, NULL);
 	return 0;
 }
@@ -142,6 +144,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	add_notify(daemon, project, service, params);
 	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
 	                                   &job_callbacks, preparation, err);
+	fault_point("bundle.begun");
 	return preparation->job ? 0 : -1;
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "daemon/image_task.h"
 #include "daemon/live.h"
 #include "daemon/project_op_internal.h"
@@ -334,6 +335,7 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 	project_op_begin(op);
 	op->supervised = supervisor_stop(daemon->supervisor, project->id, &op->services,
 	                                 project_op_on_done, op, &err);
+	fault_point("stop.accepted");
 	if (!op->supervised)
 		project_op_finish(op, &err, NULL);
 }

@@ -2,6 +2,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "config/selection.h"
 #include "daemon/compose.h"
 #include "daemon/image_task.h"
@@ -199,6 +200,7 @@ static void on_image_done(const char *service, const json_t *result, const struc
 		array_remove(&op->tasks, task);
 		break;
 	}
+	fault_point("image.made");
 	project_op_mark_building(op, service, false);
 	if (!err) {
 		json_set_str(op->images, service, json_get_str(result, "digest", ""));
@@ -226,6 +228,7 @@ static int start_image(struct project_op *op, const char *service, struct error 
 
 	if (!task)
 		return -1;
+	fault_point("image.begun");
 	*array_add(&op->tasks) = task;
 	project_op_mark_building(op, service, true);
 	return 0;
@@ -311,6 +314,7 @@ static void apply(struct project_op *op)
 		op->supervised = supervisor_apply(op->daemon->supervisor, project->id,
 		                                  project->plans.items, project->plans.len,
 		                                  &options, project_op_on_done, op, &err);
+	fault_point("up.applied");
 	op->has_applied = op->supervised > 0;
 	if (!op->supervised)
 		project_op_finish(op, &err, NULL);
@@ -429,6 +433,7 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 		project_op_plan(op);
 		return;
 	}
+	fault_point("up.approved");
 	project_op_cancel_reload(daemon, op->project_id, true);
 	project_op_begin(op);
 	project_op_next_images(op);

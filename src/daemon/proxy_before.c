@@ -103,8 +103,12 @@ static int greet(const char *sock_path, struct proxy_before *found, struct error
 	if (len == 0)
 		error_set(err, EPIPE, "it has ended");
 	if (!hello || take_hello(hello, fds, nfds, found, err) < 0) {
+		cleanup(error_release) struct error ignored = ERROR_INIT;
+
 		for (size_t i = 0; i < nfds; i++)
 			close_fd(&fds[i]);
+		/* Its daemon may have died before it gave it any socket: it would wait in vain. */
+		(void)control_send_op(sock, "end", &ignored);
 		return -1;
 	}
 	if (fd_set_nonblock(sock, true, err) < 0)

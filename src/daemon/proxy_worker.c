@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "daemon/proxy_before.h"
 #include "loop/child.h"
 #include "loop/loop.h"
@@ -149,6 +150,7 @@ static int spawn(struct proxy_worker *worker, int remote, int meeting, struct er
 		worker->pid = 0;
 		return -1;
 	}
+	fault_point("proxy.spawned");
 	return loop_add_child(worker->loop, worker->pid, on_exit_status, worker, &worker->child,
 	                      err);
 }

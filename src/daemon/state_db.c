@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/testing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +62,13 @@ static void bind_texts(sqlite3_stmt *statement, const char *const *texts)
 
 static int run_statement(struct state_db *db, sqlite3_stmt *statement, struct error *err)
 {
+	int failure = fault_errno("state.write");
+
+	if (failure)
+		return error_errno(err, failure, "%s", db->path);
 	if (sqlite3_step(statement) != SQLITE_DONE)
 		return fail(db, "write", err);
+	fault_point("state.written");
 	return 0;
 }
 

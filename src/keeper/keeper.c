@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/testing.h"
 #include "keeper/launch.h"
 #include "keeper/notify.h"
 #include "keeper/tree.h"
@@ -181,6 +182,7 @@ static void start_program(struct keeper *keeper)
 		fail_to_start(keeper, &err);
 		return;
 	}
+	fault_point("keeper.after_fork");
 	keeper->status.pid = pid;
 	if (proc_read_stat(pid, &stat, &err) == 0)
 		keeper->status.start_ticks = stat.start_ticks;
@@ -437,10 +439,12 @@ static void finish(struct keeper *keeper)
 		capture_finish(&keeper->io.captures[i], &keeper->log);
 	keeper_hear(keeper);
 	keeper->status.state = KEEPER_EXITED;
+	fault_point("keeper.tree_gone");
 	/* The status must be somewhere before we go: on the disk, or else with a client. */
 	while (!log_writer_finish(&keeper->log, event) && !has_subscriber(keeper))
 		turn(keeper, DISK_RETRY_MS);
 	/* Whoever hears of the end may start the next keeper at once: leave it the place. */
+	fault_point("keeper.exit_recorded");
 	close_sockets(keeper);
 	log_writer_close(&keeper->log);
 	keeper_tell(keeper);

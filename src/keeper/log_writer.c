@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/testing.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -202,8 +203,11 @@ static int rotate(struct log_writer *log, struct error *err)
 static int write_batch(struct log_writer *log)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
+	int failure = fault_errno("journal.write");
 	size_t done = 0;
 
+	if (failure)
+		return failure;
 	if (rotate(log, &err) < 0)
 		return err.code;
 	while (done < log->batch_len) {

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/testing.h"
 #include "keeper/keeper.h"
 
 #include <errno.h>
@@ -57,9 +58,11 @@ static int prepare(struct keeper *keeper, const struct keeper_spec *spec, const 
 		return error_errno(err, errno, "setsid");
 	if (keeper_open(keeper, spec, err) < 0)
 		return -1;
+	fault_point("keeper.listens");
 	/* Whoever removed it has given this run up; and its environment is secret. */
 	if (unlink(path) < 0)
 		return error_errno(err, errno, "take %s", path);
+	fault_point("keeper.has_taken_spec");
 	if (chdir("/") < 0)
 		return error_errno(err, errno, "/");
 	return fill_stdio(true, err);

@@ -422,6 +422,14 @@ static void block(struct service *service)
 	enter(service, SERVICE_BLOCKED);
 }
 
+/* A daemon died between the two halves of a restart, or before it had started anything. */
+static bool was_interrupted(const struct service *service)
+{
+	const struct service_exit *exit = &service->last_exit;
+
+	return exit->never_began || (exit->requested && service->state == SERVICE_STARTING);
+}
+
 /* It ended by itself. */
 static void settle(struct service *service)
 {
@@ -437,7 +445,7 @@ static void settle(struct service *service)
 		block(service);
 		return;
 	}
-	if (service->last_exit.never_began) {
+	if (was_interrupted(service)) {
 		end_run(service);
 		schedule_arm(service);
 		wait_for_deps(service);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/testing.h"
 #include "loop/child.h"
 #include "loop/loop.h"
 #include "service/log_reader.h"
@@ -112,6 +113,7 @@ static void tell_gone(struct keeper *keeper)
 			.code = recorded.code,
 			.signal = recorded.signal,
 			.killed = recorded.killed,
+			.requested = recorded.requested,
 			.run_ms = recorded.run_ms,
 		};
 	} else if (keeper->has_last && keeper->last.state == KEEPER_EXITED) {
@@ -128,6 +130,7 @@ static void tell_gone(struct keeper *keeper)
 	}
 	if (!exit.is_known)
 		remove_sockets(keeper);
+	fault_point("keeper.gone");
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }
 
@@ -191,6 +194,7 @@ static int connect_socket(struct keeper *keeper, struct error *err)
 		return -1;
 	keeper->pid = peer.pid;
 	keeper->fd = take_fd(fd);
+	fault_point("keeper.connected");
 	send_op(keeper, KEEPER_SUBSCRIBE);
 	if (keeper->has_pending)
 		send_op(keeper, keeper->pending);
@@ -284,6 +288,7 @@ static int write_spec(const struct keeper *keeper, const struct keeper_spec *spe
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 	cleanup_free char *dir = path_dir(keeper->spec_path);
 	cleanup_close int fd = -1;
+	int failure;
 
 	keeper_spec_encode(spec, &text);
 	if (text.len > KEEPER_SPEC_MAX)
@@ -295,6 +300,9 @@ static int write_spec(const struct keeper *keeper, const struct keeper_spec *spe
 	fd = open(keeper->spec_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", keeper->spec_path);
+	failure = fault_errno("spec.write");
+	if (failure)
+		return error_errno(err, failure, "%s", keeper->spec_path);
 	return fd_write_all(fd, text.buf, text.len, err);
 }
 
@@ -335,10 +343,12 @@ struct keeper *keeper_client_start(struct loop *loop, const char *keeper_path,
 
 	if (write_spec(keeper, spec, err) < 0)
 		return NULL;
+	fault_point("spec.written");
 	if (spawn(keeper, keeper_path, err) < 0) {
 		(void)unlink(keeper->spec_path);
 		return NULL;
 	}
+	fault_point("keeper.spawned");
 	return take_ptr(keeper);
 }
 
@@ -346,6 +356,7 @@ void keeper_client_command(struct keeper *keeper, enum keeper_op op)
 {
 	if (keeper->connection) {
 		send_op(keeper, op);
+		fault_point("keeper.asked_to_stop");
 		return;
 	}
 	keeper->pending = op;

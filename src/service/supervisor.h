@@ -35,7 +35,8 @@ struct service_exit {
 	bool never_began; /* there was no process: the daemon that was to start it had died */
 	int code;         /* -1 when ended by a signal */
 	int signal;
-	bool killed; /* SIGKILL was needed to end it */
+	bool killed;    /* SIGKILL was needed to end it */
+	bool requested; /* its keeper was told to end it */
 	int64_t run_ms;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/testing.h"
 #include "loop/loop.h"
 #include "service/keeper_client.h"
 #include "service/log_reader.h"
@@ -18,7 +19,7 @@ struct timer {
 
 static int64_t mono_ms(void *data)
 {
-	return clock_mono_ms();
+	return clock_mono_ms() * testing_timescale();
 }
 
 static int64_t real_ns(void *data)
@@ -41,7 +42,7 @@ static struct timer *timer_add(int64_t delay_ms, timer_fn *fn, void *fn_data, vo
 	timer->fd = -1;
 	timer->fn = fn;
 	timer->data = fn_data;
-	timer->source = loop_add_timer(self->loop, delay_ms, on_timer, timer);
+	timer->source = loop_add_timer(self->loop, delay_ms / testing_timescale(), on_timer, timer);
 	return timer;
 }
 

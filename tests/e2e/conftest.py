@@ -16,7 +16,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import accounts, audit, registry as registries  # noqa: E402
+from support import accounts, audit, faults, registry as registries  # noqa: E402
 from support.sandbox import Sandbox  # noqa: E402
 
 TEST_TIMEOUT = 120
@@ -125,6 +125,15 @@ def new_sandbox(locald, account=None):
 def sandbox(locald):
     """locald with nothing in it, as the user who runs the tests; audited afterwards."""
     sandbox = new_sandbox(locald)
+    yield sandbox
+    dispose(sandbox)
+
+
+@pytest.fixture
+def testing_sandbox(build, tmp_path):
+    """The same with the programs that have fault points and a speed (src/base/testing.h)."""
+    sandbox = faults.sandbox(build, tmp_path / "libexec")
+    LIVE.add(sandbox.tag)
     yield sandbox
     dispose(sandbox)
 

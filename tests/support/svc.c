@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +64,14 @@ static void pause_ns(uint64_t ns)
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
 		;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
 }
 
 /* --- output --- */
@@ -162,14 +171,6 @@ static void chunk(struct svc *svc, char **args)
 {
 	flush(svc);
 	svc->chunk = svc_number(args[0], 0, CHUNK_MAX);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
 }
 
 static void one_line(struct svc *svc, char *line, size_t width)
@@ -277,7 +278,7 @@ static void sleep_ms(struct svc *svc, char **args)
 static void wait_forever(struct svc *svc, char **args)
 {
 	flush(svc);
-	svc_wait(svc);
+	svc_serve(svc, 0);
 }
 
 void svc_exit(struct svc *svc, int code)
@@ -333,6 +334,34 @@ static void eat(struct svc *svc, char **args)
 	memset(memory, 1, size);
 }
 
+static int append_to(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		svc_die(path);
+	return fd;
+}
+
+static void note_clock(struct svc *svc, char **args)
+{
+	int fd = append_to(args[0]);
+
+	dprintf(fd, "%llu\n", (unsigned long long)now_ns());
+	close(fd);
+}
+
+/* The lock lives as long as the process: its descriptor is not closed. */
+static void alone(struct svc *svc, char **args)
+{
+	char met[4096];
+
+	if (flock(append_to(args[0]), LOCK_EX | LOCK_NB) == 0)
+		return;
+	snprintf(met, sizeof(met), "%s.met", args[0]);
+	dprintf(append_to(met), "%d\n", (int)getpid());
+}
+
 static const struct svc_step own_steps[] = {
 	{"say", "TEXT", "a line of its own", 1, 1, say},
 	{"env", "NAME", "says NAME=value", 1, 1, environment},
@@ -357,6 +386,9 @@ static const struct svc_step own_steps[] = {
 	{"ignore", "SIGNAL", "from here on, in children too", 1, 1, ignore},
 	{"obey", "SIGNAL", "exit 0 on this signal from here on", 1, 1, obey},
 	{"eat", "MIB", "so much memory, touched", 1, 1, eat},
+	{"clock", "FILE", "add the time to FILE (CLOCK_MONOTONIC, ns)", 1, 1, note_clock},
+	{"alone", "FILE", "lock FILE; whoever finds it locked adds its pid to FILE.met", 1, 1,
+         alone},
 	{0},
 };
 

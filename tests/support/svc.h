@@ -51,5 +51,5 @@ void svc_die(const char *what) __attribute__((noreturn)); /* with errno; exit st
 void svc_say(struct svc *svc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void svc_exit(struct svc *svc, int code) __attribute__((noreturn));
 pid_t svc_fork(void);
-/* Answers connections until a signal ends the process. */
-void svc_wait(struct svc *svc) __attribute__((noreturn));
+/* Answers connections until this signal comes, or (0) one ends the process. */
+void svc_serve(struct svc *svc, int signo);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -57,19 +58,34 @@ static void answer(int listening)
 	close(fd);
 }
 
-void svc_wait(struct svc *svc)
+void svc_serve(struct svc *svc, int signo)
 {
-	struct pollfd polled[SVC_LISTEN_MAX];
+	struct pollfd polled[SVC_LISTEN_MAX + 1];
+	struct signalfd_siginfo info;
+	sigset_t awaited;
 
+	sigemptyset(&awaited);
+	if (signo)
+		sigaddset(&awaited, signo);
+	sigprocmask(SIG_BLOCK, &awaited, NULL);
 	for (int i = 0; i < svc->nlistening; i++)
 		polled[i] = (struct pollfd){.fd = svc->listening[i], .events = POLLIN};
-	for (;;) {
-		if (poll(polled, (nfds_t)svc->nlistening, -1) < 0)
+	polled[svc->nlistening] =
+		(struct pollfd){.fd = signalfd(-1, &awaited, SFD_CLOEXEC), .events = POLLIN};
+	while (!polled[svc->nlistening].revents) {
+		if (poll(polled, (nfds_t)svc->nlistening + 1, -1) < 0)
 			continue;
 		for (int i = 0; i < svc->nlistening; i++)
 			if (polled[i].revents)
 				answer(polled[i].fd);
 	}
+	(void)!read(polled[svc->nlistening].fd, &info, sizeof(info));
+	close(polled[svc->nlistening].fd);
+}
+
+static void serve(struct svc *svc, char **args)
+{
+	svc_serve(svc, svc_signal(args[0]));
 }
 
 static void notify_now(const char *text)
@@ -132,6 +148,7 @@ static void notify(struct svc *svc, char **args)
 const struct svc_step svc_socket_steps[] = {
 	{"listen", "[PORT]", "on 127.0.0.1:PORT ($PORT; 0: any); says `listening on N`; see wait",
          0, 1, listen_on},
+	{"serve", "SIGNAL", "answer on the ports it listens on until this signal", 1, 1, serve},
 	{"unlisten", "", "close what listens", 0, 0, unlisten},
 	{"notify", "TEXT [DEPTH]",
          "send TEXT (\\n: newline) to NOTIFY_SOCKET from a process so many generations below", 1, 2,

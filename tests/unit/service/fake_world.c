@@ -135,6 +135,7 @@ static void tell_gone(void *data)
 	struct service_exit exit = {
 		.is_known = !behaviour->is_exit_unknown,
 		.never_began = behaviour->never_began,
+		.requested = behaviour->is_exit_requested,
 		.code = behaviour->exit_signal ? -1 : behaviour->exit_code,
 		.signal = behaviour->exit_signal,
 		.run_ms = keeper->fake->now_ms - keeper->started_ms,

@@ -21,7 +21,8 @@ struct behaviour {
 	const char *refusal;   /* the keeper cannot be started */
 	bool is_alive;         /* for adoption: its keeper is there */
 	bool is_exit_unknown;  /* the keeper ends without an exit record */
-	bool never_began;      /* for adoption: its keeper was never started */
+	bool is_exit_requested;
+	bool never_began; /* for adoption: its keeper was never started */
 };
 
 struct keeper {

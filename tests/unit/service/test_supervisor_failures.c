@@ -280,6 +280,20 @@ static void test_adopt_starts_what_never_began(void **state)
 	assert_int_equal(find(f, "web").restarts, 0);
 }
 
+static void test_adopt_finishes_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	/* It was stopped, to be started again. */
+	add(f, "web", NULL);
+	fake_behaviour(&f->fake, "web")->is_exit_requested = true;
+	adopt(f, true);
+	fake_run(&f->fake, 100);
+	assert_state(f, "web", SERVICE_RUNNING, true);
+	assert_int_equal(f->fake.starts, 1);
+	assert_int_equal(find(f, "web").restarts, 0);
+}
+
 static void test_adopt_finishes_a_stop(void **state)
 {
 	struct fixture *f = *state;
@@ -368,6 +382,7 @@ int main(void)
 		TEST(test_adopt_finds_a_living_keeper),
 		TEST(test_adopt_goes_on_with_a_crash_and_a_stop),
 		TEST(test_adopt_starts_what_never_began),
+		TEST(test_adopt_finishes_a_restart),
 		TEST(test_adopt_finishes_a_stop),
 		TEST(test_adopt_leaves_a_completed_oneshot),
 		TEST(test_a_lost_keeper_is_not_guessed_about),
