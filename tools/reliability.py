@@ -88,6 +88,8 @@ def cell(text):
 def page_problems():
     """How the page and the test files differ; for tools/check_docs.py."""
     found = row_files()
+    if not found and not PAGE.exists():
+        return
     for file in found:
         if file.problem():
             yield f"{file.path.relative_to(ROOT)} {file.problem()}"

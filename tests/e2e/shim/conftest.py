@@ -273,8 +273,9 @@ def mounts_of_host():
 
 
 def cgroups_of_host():
-    return {
-        str(path) for path in pathlib.Path("/sys/fs/cgroup").rglob("*locald-*") if path.is_dir()}
+    """Those with our name; cgroups of others come and go while we look."""
+    return {os.path.join(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
+            for name in names if "locald-" in name}
 
 
 def processes_of(program):

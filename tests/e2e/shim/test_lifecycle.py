@@ -199,11 +199,19 @@ def test_exec_cannot_be_traced_or_overwritten(shim, running, program):
     assert not (running.rootfs / "tmp/escaped").exists()
 
 
+def command_line(pid):
+    """Empty when the process has ended meanwhile."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def test_killing_exec_kills_what_it_runs(shim, running):
     process = shim.start("exec", "c", "sh", "-c", "echo ready; exec sleep 60")
     assert process.stdout.readline() == "ready\n"
     (inside,) = [pid for pid in json.loads(shim("ps", "--format", "json", "c", check=0).stdout)
-                 if b"60" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+                 if b"60" in command_line(pid)]
     process.kill()
     process.wait(20)
     assert reap(inside) == -signal.SIGKILL
