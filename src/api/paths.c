@@ -155,6 +155,16 @@ char *paths_proxy_memory(const struct paths *paths)
 	return path_join(paths->run, "proxy.json");
 }
 
+char *paths_relay_sock(const struct paths *paths)
+{
+	return path_join(paths->run, "relay.sock");
+}
+
+char *paths_runtime_root(const struct paths *paths)
+{
+	return path_join(paths->run, "containers");
+}
+
 char *paths_daemon_lock(const struct paths *paths)
 {
 	return path_join(paths->run, "daemon.lock");

@@ -33,6 +33,9 @@ void paths_release(struct paths *paths);
 char *paths_daemon_sock(const struct paths *paths) must_check;
 char *paths_proxy_sock(const struct paths *paths) must_check;
 char *paths_proxy_memory(const struct paths *paths) must_check;
+/* Where containers that start find the relay, and where the runtime keeps its states. */
+char *paths_relay_sock(const struct paths *paths) must_check;
+char *paths_runtime_root(const struct paths *paths) must_check;
 char *paths_daemon_lock(const struct paths *paths) must_check;
 char *paths_daemon_log(const struct paths *paths) must_check;
 char *paths_state_db(const struct paths *paths) must_check;

@@ -3,6 +3,7 @@
 #include "daemon/daemon_main.h"
 #include "daemon/job_main.h"
 #include "proxy/proxy_main.h"
+#include "proxy/relay_main.h"
 #include "proxy/site_main.h"
 
 /* `locald daemon` is the daemon itself; with a command (`locald daemon status`) it is the CLI's. */
@@ -20,6 +21,8 @@ int main(int argc, char **argv)
 		return job_main(argc - 1, argv + 1);
 	if (argc > 1 && str_eq(argv[1], "proxy"))
 		return proxy_main(argc - 1, argv + 1);
+	if (argc > 1 && str_eq(argv[1], "relay"))
+		return relay_main(argc - 1, argv + 1);
 	if (argc > 1 && str_eq(argv[1], "site"))
 		return site_main(argc - 1, argv + 1);
 	return command_main(argc, argv);

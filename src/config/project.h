@@ -107,6 +107,9 @@ struct health_config {
 	bool restart;        /* when it is unhealthy */
 };
 
+/* Of a container. */
+enum network_mode { NETWORK_PRIVATE, NETWORK_HOST, NETWORK_NONE };
+
 struct build_config {
 	bool is_set;
 	char *builder; /* NULL: the default builder */
@@ -125,6 +128,7 @@ struct service_config {
 	bool is_workdir_relative; /* as written */
 	int port;                 /* 0: the daemon chooses; a worker has none */
 	int container_port;       /* 0: the same as port */
+	enum network_mode network;
 	struct env_list env;
 	struct strv env_files; /* as written; see has_env_files */
 	bool has_env_files;    /* false: .env of the root where it exists */

@@ -116,12 +116,19 @@ static void check_container(const struct checker *c)
 		report(c, "container_port", "W002",
 		       "services.%s.container_port has no effect without a container",
 		       service->name);
-	else if (service->container_port && service->container_port != service->port)
-		diag_help(report(c, "container_port", "C013",
-		                 "services.%s: a container_port other than its port is not "
-		                 "supported yet",
+	else if (service->container_port && service->network == NETWORK_HOST &&
+	         service->container_port != service->port)
+		diag_help(report(c, "container_port", "C024",
+		                 "services.%s: on the host's network container_port is its port",
 		                 service->name),
-		          "remove `port`: the container uses the host's network");
+		          "remove `port`, or `network = \"host\"`");
+	if (service->network == NETWORK_NONE && (service->container_port || service->port))
+		diag_help(report(c, service->port ? "port" : "container_port", "C024",
+		                 "services.%s: without a network it has no port", service->name),
+		          "remove `network = \"none\"`: a private network is the default");
+	if (service_place_of(service, "network") && !service->build.is_set && !service->image)
+		report(c, "network", "C024", "services.%s: network needs build or image",
+		       service->name);
 	if (service->mode == MODE_CONTAINER && service->image && service->is_workdir_relative)
 		report(c, "workdir", "C011",
 		       "services.%s.workdir: is inside the container and must begin with /",

@@ -337,8 +337,8 @@ static void finish_service(const struct project_config *project, struct service_
 	if (!service_place_of(service, "mode") &&
 	    (service->build.is_set || service->image || service->type == SERVICE_CONTAINER))
 		service->mode = MODE_CONTAINER;
-	/* A container shares the host's network: the port inside is the port outside. */
-	if (!service->port)
+	/* On the host's network the port inside is the port outside. */
+	if (!service->port && service->network == NETWORK_HOST)
 		service->port = service->container_port;
 	if (health->type == HEALTH_DEFAULT && health->path)
 		health->type = HEALTH_HTTP;

@@ -7,6 +7,7 @@
 #include "base/sha256.h"
 #include "base/strbuf.h"
 #include "config/environment.h"
+#include "daemon/compose_network.h"
 #include "daemon/container_plan.h"
 #include "daemon/managed.h"
 #include "daemon/project.h"
@@ -56,7 +57,8 @@ static int port_of(struct composer *composer, const struct service_config *servi
 	cleanup_free char *owner = NULL;
 	int port;
 
-	if (service->type == SERVICE_WORKER || config_is_job(service))
+	if (service->type == SERVICE_WORKER || config_is_job(service) ||
+	    (service->network == NETWORK_NONE && compose_mode(request, service) == MODE_CONTAINER))
 		return 0;
 	if (request->moved_service && str_eq(request->moved_service, name))
 		return request->moved_port;
@@ -102,7 +104,10 @@ static char *detail_of(const char *service, const char *name, void *data)
 	int i = project_index(composer->project, service);
 	const struct service_plan *plan = i < 0 ? NULL : &composer->project->plans.items[i];
 
-	return plan ? managed_detail(type_of(composer, plan), name, plan->port) : NULL;
+	cleanup_free char *host =
+		compose_network_host(composer->project, composer->current, service);
+
+	return plan ? managed_detail(type_of(composer, plan), name, host, plan->port) : NULL;
 }
 
 static char *url_of(const char *service, void *data)
@@ -110,26 +115,30 @@ static char *url_of(const char *service, void *data)
 	struct composer *composer = data;
 	int i = project_index(composer->project, service);
 	const struct service_plan *plan = i < 0 ? NULL : &composer->project->plans.items[i];
+	cleanup_free char *host =
+		compose_network_host(composer->project, composer->current, service);
 
 	if (!plan || !plan->has_port)
 		return NULL;
 	if (managed_is_kind(type_of(composer, plan)))
 		return detail_of(service, "url", data);
 	/* Programs call each other directly: no name has to resolve, no proxy has to run. */
-	return xasprintf("http://127.0.0.1:%d", plan->port);
+	return xasprintf("http://%s:%d", host,
+	                 compose_network_port(composer->project, composer->current, service));
 }
 
 static char *host_of(const char *service, void *data)
 {
-	return xstrdup("127.0.0.1");
+	const struct composer *composer = data;
+
+	return compose_network_host(composer->project, composer->current, service);
 }
 
 static int service_port_of(const char *service, void *data)
 {
-	struct composer *composer = data;
-	int i = project_index(composer->project, service);
+	const struct composer *composer = data;
 
-	return i < 0 ? 0 : composer->project->plans.items[i].port;
+	return compose_network_port(composer->project, composer->current, service);
 }
 
 static const struct strv *injected_of(const char *service, void *data)
@@ -155,7 +164,8 @@ static void inject(struct composer *composer, size_t i)
 	strv_env_set(env, "LOCALD_PROJECT", composer->project->name);
 	strv_env_set(env, "HOST", "127.0.0.1");
 	if (plan->has_port) {
-		cleanup_free char *port = xasprintf("%d", plan->port);
+		cleanup_free char *port =
+			xasprintf("%d", plan->has_own_network ? plan->inside_port : plan->port);
 
 		strv_env_set(env, "PORT", port);
 	}
@@ -356,6 +366,8 @@ static void set_fingerprint(const struct compose_request *request,
 	json_set_str(all, "cwd", plan->cwd);
 	json_set_int(all, "mode", plan->mode);
 	json_set_int(all, "port", plan->port);
+	if (plan->has_own_network)
+		json_set_int(all, "inside_port", plan->inside_port);
 	if (plan->mode == PLAN_CONTAINER)
 		json_set_str(all, "image", json_get_str(request->images, service->name, NULL));
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
@@ -395,6 +407,7 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 	struct service_extra *extra = &composer->project->extras.items[i];
 	const struct service_config *service = project_service(request->config, plan_service(plan));
 	cleanup(strv_release) struct strv own = STRV_INIT;
+	json_t *network;
 
 	composer->current = i;
 	if (environment_make(request->config, service, &source, false, &own, diags, err) < 0)
@@ -406,6 +419,9 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 		extra->image_defaults =
 			json_incref(json_object_get(request->image_defaults, service->name));
 		extra->bundle = bundle_of(request, service, &own);
+		network = compose_network(composer->project, i, service);
+		if (network)
+			json_object_set_new(extra->bundle, "network", network);
 		plan->needs_prepare = true;
 		return 0;
 	}
@@ -448,6 +464,7 @@ static int start_plan(struct composer *composer, const struct service_config *se
 	if (plan->port < 0)
 		return -1;
 	plan->has_port = plan->port > 0;
+	compose_network_plan(service, is_container, plan);
 	extra->has_fixed_port = service->port > 0;
 	/* A database speaks no HTTP: the proxy has nothing to do with it. */
 	if (plan->has_port && !managed_is_kind(service->type))

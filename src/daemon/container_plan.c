@@ -9,12 +9,13 @@
 int container_runtime(const struct paths *paths, struct strv *argv, struct error *err)
 {
 	cleanup_free char *shim = paths_libexec("locald-shim", err);
+	cleanup_free char *root = paths_runtime_root(paths);
 
 	if (!shim)
 		return -1;
 	strv_add(argv, shim);
 	strv_add(argv, "--root");
-	strv_addf(argv, "%s/containers", paths->run);
+	strv_add(argv, root);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/testing.h"
+#include "daemon/container_network.h"
+#include "daemon/container_plan.h"
 #include "daemon/container_removal.h"
 #include "daemon/events.h"
 #include "daemon/live.h"
@@ -13,6 +15,7 @@
 #include "daemon/prepare.h"
 #include "daemon/project_op.h"
 #include "daemon/proxy_worker.h"
+#include "daemon/relay_worker.h"
 #include "daemon/routes.h"
 #include "daemon/run_container.h"
 #include "daemon/state_db.h"
@@ -262,11 +265,21 @@ static void on_ports(const char *project, void *data)
 	daemon_routes_changed(data);
 }
 
+static void on_open_port(const char *project, const struct service_plan *plan, int inside_port,
+                         void *data)
+{
+	struct daemon *daemon = data;
+	cleanup_free char *id = container_id(project, plan->name);
+
+	relay_worker_open(daemon->relay, id, inside_port);
+}
+
 static const struct supervisor_events supervisor_callbacks = {
 	.on_state = on_state,
 	.prepare = on_prepare,
 	.cancel_prepare = on_cancel_prepare,
 	.on_ports = on_ports,
+	.open_port = on_open_port,
 };
 
 static char *keeper_path(const char *project, const char *service, void *data)
@@ -362,6 +375,18 @@ static void start_supervisor(struct daemon *daemon)
 	daemon->supervisor = supervisor_new(&daemon->world, &paths, &supervisor_callbacks, daemon);
 }
 
+static void on_new_relay(void *data)
+{
+	container_networks_register(data);
+}
+
+static void start_relay(struct daemon *daemon)
+{
+	const struct relay_worker_events events = {.on_new = on_new_relay, .data = daemon};
+
+	daemon->relay = relay_worker_new(daemon->loop, daemon->self, &daemon->paths, &events);
+}
+
 /* What was changed while no daemon looked is read now. */
 static void watch_projects(struct daemon *daemon)
 {
@@ -386,6 +411,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	daemon->proxy = proxy_worker_new(daemon->loop, daemon->self, &daemon->paths, &no_proxy);
 	if (!daemon->proxy)
 		log_err("no URLs: %s", no_proxy.text);
+	start_relay(daemon);
 	start_supervisor(daemon);
 	daemon->files = file_watch_new(daemon->loop, &no_watch);
 	if (!daemon->files)
@@ -450,6 +476,7 @@ void daemon_release(struct daemon *daemon)
 	supervisor_free(daemon->supervisor);
 	world_loop_release(&daemon->world_loop);
 	proxy_worker_free(daemon->proxy, proxy_goes_on);
+	relay_worker_free(daemon->relay);
 	array_foreach(project, &daemon->projects)
 		project_destroy(*project);
 	array_release(&daemon->projects);

@@ -28,6 +28,7 @@ struct loop;
 struct project_op;
 struct preparation;
 struct proxy_worker;
+struct relay_worker;
 struct run_container;
 struct wait;
 struct service_watch;
@@ -45,6 +46,7 @@ struct daemon {
 	struct supervisor *supervisor;
 	struct port_pool ports;
 	struct proxy_worker *proxy; /* NULL when no port could be had; the log says why */
+	struct relay_worker *relay; /* for containers with a network of their own */
 	struct http_server *server;
 	struct loop_source *signals[3];
 	struct loop_source *route_timer; /* gathers route changes of one round of the loop */

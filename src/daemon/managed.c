@@ -29,7 +29,7 @@ static const struct managed_kind kinds[] = {
                               "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"),
 		.version_file = "PG_VERSION",
 		.socket = ".s.PGSQL.65535.lock",
-		.url = "postgres://postgres@127.0.0.1:{port}/postgres",
+		.url = "postgres://postgres@{host}:{port}/postgres",
 		.user = "postgres",
 		/* Fast: SIGTERM would wait until every client has gone. */
 		.stop_signal = SIGINT,
@@ -42,7 +42,7 @@ static const struct managed_kind kinds[] = {
 		.package = "redis-server",
 		.argv = WORDS("{program}", "--port", "{port}", "--bind", "127.0.0.1", "--dir",
                               "{data}", "--daemonize", "no", "--supervised", "no"),
-		.url = "redis://127.0.0.1:{port}",
+		.url = "redis://{host}:{port}",
 		.user = "default",
 		.stop_signal = SIGTERM,
 	},
@@ -76,11 +76,8 @@ static char *fill_word(const char *template, const struct managed_words *words)
 	cleanup_free char *port = xasprintf("%d", words->port);
 	const struct {
 		const char *name, *value;
-	} values[] = {{"{bin}", words->bin},
-	              {"{program}", words->program},
-	              {"{port}", port},
-	              {"{data}", words->data},
-	              {"{run}", words->run}};
+	} values[] = {{"{bin}", words->bin}, {"{program}", words->program}, {"{host}", words->host},
+	              {"{port}", port},      {"{data}", words->data},       {"{run}", words->run}};
 	struct strbuf out = STRBUF_INIT;
 
 	while (*template) {
@@ -104,11 +101,11 @@ void managed_fill(const char *const *template, const struct managed_words *words
 		strv_add_take(out, fill_word(*template, words));
 }
 
-char *managed_detail(enum service_type type, const char *name, int port)
+char *managed_detail(enum service_type type, const char *name, const char *host, int port)
 {
 	const struct managed_kind *kind = managed_kind_of(type);
 	const struct managed_words words = {
-		.bin = "", .program = "", .data = "", .run = "", .port = port};
+		.bin = "", .program = "", .data = "", .run = "", .host = host, .port = port};
 
 	if (!kind)
 		return NULL;

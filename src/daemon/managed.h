@@ -37,7 +37,8 @@ int managed_plan(const struct managed_request *request, struct service_plan *pla
                  json_t **ret_prepare, struct diagnostics *diags, struct error *err);
 
 /* "url", "user" or "password" of a managed service; NULL for other types. */
-char *managed_detail(enum service_type type, const char *name, int port) must_check;
+char *managed_detail(enum service_type type, const char *name, const char *host,
+                     int port) must_check;
 
 /*
  * Jobs, as in oci/job_image.h:

@@ -4,7 +4,7 @@
 #include "config/project.h"
 
 /*
- * Words of a command may have {bin}, {program}, {port}, {data} and {run} in them.
+ * Words of a command may have {bin}, {program}, {host}, {port}, {data} and {run} in them.
  * A list ends with NULL.
  */
 struct managed_kind {
@@ -27,6 +27,7 @@ const struct managed_kind *managed_kind_named(const char *name);
 
 struct managed_words {
 	const char *bin, *program, *data, *run;
+	const char *host; /* in a URL */
 	int port;
 };
 /* The words of a template, filled in. */

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/testing.h"
+#include "daemon/container_network.h"
 #include "daemon/container_plan.h"
 #include "daemon/container_removal.h"
 #include "daemon/daemon.h"
@@ -142,6 +143,8 @@ static int begin(struct preparation *preparation, struct error *err)
 	json_set_str(params, "hostname", service);
 	json_set_bool(params, "replace", true);
 	add_notify(daemon, project, service, params);
+	if (container_network_fill(daemon, params, preparation->container, false, err) < 0)
+		return -1;
 	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
 	                                   &job_callbacks, preparation, err);
 	fault_point("bundle.begun");

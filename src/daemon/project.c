@@ -182,6 +182,8 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_set_str(object, "cwd", plan->cwd);
 	json_set_bool(object, "has_port", plan->has_port);
 	json_set_int(object, "port", plan->port);
+	json_set_bool(object, "has_own_network", plan->has_own_network);
+	json_set_int(object, "inside_port", plan->inside_port);
 	json_object_set_new(object, "deps", deps_to_json(plan));
 	json_object_set_new(object, "health", health_to_json(&plan->health));
 	json_set_int(object, "stop_signal", plan->stop_signal);
@@ -245,6 +247,8 @@ static int plan_from_json(const json_t *object, struct service_plan *plan, struc
 	plan->mode = (enum plan_mode)json_get_int(object, "mode", 0);
 	plan->cwd = dup_str(object, "cwd");
 	plan->has_port = json_get_bool(object, "has_port", false);
+	plan->has_own_network = json_get_bool(object, "has_own_network", false);
+	plan->inside_port = (int)json_get_int(object, "inside_port", 0);
 	plan->port = (int)json_get_int(object, "port", 0);
 	plan->stop_signal = (int)json_get_int(object, "stop_signal", 0);
 	plan->stop_timeout_ms = json_get_int(object, "stop_timeout_ms", 0);

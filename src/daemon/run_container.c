@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/container_network.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
 #include "daemon/prepare.h"
@@ -181,6 +182,8 @@ static int start_bundle(struct run_container *run, const char *service, const js
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", run->dir);
 	json_set_str(params, "hostname", service);
+	if (container_network_fill(daemon, params, run->id, true, err) < 0)
+		return -1;
 	run->job = job_child_start(daemon->loop, daemon->self, "bundle", params, &bundle_callbacks,
 	                           run, err);
 	return run->job ? 0 : -1;

@@ -16,17 +16,17 @@
 #define BACKLOG         1024
 #define FREE_PORT_TRIES 32
 
-static int finish_tcp(int sock, const struct sockaddr *addr, socklen_t len)
+static int bind_tcp(int sock, const struct sockaddr *addr, socklen_t len)
 {
 	int on = 1;
 
 	/* Connections of a listener before us may still be in TIME_WAIT. */
 	setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	return bind(sock, addr, len) < 0 || listen(sock, BACKLOG) < 0 ? -1 : 0;
+	return bind(sock, addr, len);
 }
 
 /* -1 with errno. */
-static int listen_ipv4(int port)
+static int bind_ipv4(int port)
 {
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
@@ -35,12 +35,12 @@ static int listen_ipv4(int port)
 	};
 	cleanup_close int sock = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (sock < 0 || finish_tcp(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	if (sock < 0 || bind_tcp(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -1;
 	return take_fd(sock);
 }
 
-static int listen_ipv6(int port)
+static int bind_ipv6(int port)
 {
 	struct sockaddr_in6 addr = {
 		.sin6_family = AF_INET6,
@@ -51,7 +51,7 @@ static int listen_ipv6(int port)
 	int on = 1;
 
 	if (sock < 0 || setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
-	    finish_tcp(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	    bind_tcp(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -1;
 	return take_fd(sock);
 }
@@ -67,20 +67,61 @@ static int port_of(int sock)
 }
 
 /* -1 with errno. */
-static int try_port(int port, struct listen_loopback *ret)
+static int bind_port(int port, struct listen_loopback *ret)
 {
-	cleanup_close int ipv4 = listen_ipv4(port);
+	cleanup_close int ipv4 = bind_ipv4(port);
 	int chosen = ipv4 < 0 ? -1 : port_of(ipv4);
 	int ipv6;
 
 	if (chosen < 0)
 		return -1;
-	ipv6 = listen_ipv6(chosen);
+	ipv6 = bind_ipv6(chosen);
 	/* No IPv6 on this machine, or only its loopback address missing, is no reason to fail. */
 	if (ipv6 < 0 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
 		return -1;
 	*ret = (struct listen_loopback){.port = chosen, .ipv4 = take_fd(ipv4), .ipv6 = ipv6};
 	return 0;
+}
+
+static int begin(const struct listen_loopback *bound)
+{
+	return listen(bound->ipv4, BACKLOG) < 0 ||
+	                       (bound->ipv6 >= 0 && listen(bound->ipv6, BACKLOG) < 0)
+	               ? -1
+	               : 0;
+}
+
+/* -1 with errno. */
+static int try_port(int port, struct listen_loopback *ret)
+{
+	struct listen_loopback bound;
+	int why;
+
+	if (bind_port(port, &bound) < 0)
+		return -1;
+	if (begin(&bound) == 0) {
+		*ret = bound;
+		return 0;
+	}
+	why = errno;
+	listen_loopback_close(&bound);
+	errno = why;
+	return -1;
+}
+
+int listen_loopback_bind(int port, struct listen_loopback *ret, struct error *err)
+{
+	struct listen_loopback bound;
+
+	if (bind_port(port, &bound) < 0)
+		return error_errno(err, errno, "port %d", port);
+	*ret = bound;
+	return 0;
+}
+
+int listen_loopback_begin(const struct listen_loopback *bound, struct error *err)
+{
+	return begin(bound) < 0 ? error_errno(err, errno, "port %d", bound->port) : 0;
 }
 
 int listen_loopback(const int *ports, size_t count, struct listen_loopback *ret, struct error *err)

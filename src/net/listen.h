@@ -23,6 +23,9 @@ struct listen_loopback {
  * allowed.  A 0 in the list is any free port.  EADDRINUSE names what was tried.
  */
 int listen_loopback(const int *ports, size_t count, struct listen_loopback *ret, struct error *err);
+/* The same in two steps: taken, but refusing connections, until it begins. */
+int listen_loopback_bind(int port, struct listen_loopback *ret, struct error *err);
+int listen_loopback_begin(const struct listen_loopback *bound, struct error *err);
 /* The same from the sockets that another process had; takes them, on failure too. */
 int listen_loopback_take(int *fds, size_t count, struct listen_loopback *ret, struct error *err);
 void listen_loopback_close(struct listen_loopback *listening);

@@ -58,10 +58,11 @@ static int write_file(const char *path, const char *text, struct error *err)
 	return fs_write_atomic(path, text, strlen(text), 0644, err);
 }
 
-/* The container shares the host's network, so it resolves names as the host does. */
-static int write_network_files(const struct bundle_paths *paths, const char *hostname,
-                               struct error *err)
+/* On the host's network a container resolves names as the host does. */
+static int write_network_files(const struct bundle_paths *paths,
+                               const struct container_request *request, struct error *err)
 {
+	const char *hostname = request->hostname ? request->hostname : "locald";
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 	cleanup(strbuf_release) struct strbuf resolv = STRBUF_INIT;
 	cleanup(strbuf_release) struct strbuf hosts = STRBUF_INIT;
@@ -69,12 +70,15 @@ static int write_network_files(const struct bundle_paths *paths, const char *hos
 
 	/* A host may have neither; then the container has them empty. */
 	fs_read_file("/etc/resolv.conf", HOST_FILE_MAX, &resolv, &ignored);
-	fs_read_file("/etc/hosts", HOST_FILE_MAX, &hosts, &ignored);
+	if (!request->has_own_network)
+		fs_read_file("/etc/hosts", HOST_FILE_MAX, &hosts, &ignored);
 	if (!strstr(hosts.buf, "localhost"))
 		strbuf_adds(&hosts, "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
 	if (hosts.buf[hosts.len - 1] != '\n')
 		strbuf_addch(&hosts, '\n');
 	strbuf_addf(&hosts, "127.0.1.1\t%s\n", hostname);
+	for (size_t i = 0; i < request->network_hosts.len; i++)
+		strbuf_addf(&hosts, "%s\n", request->network_hosts.items[i]);
 	if (write_file(paths->resolv_conf, resolv.buf, err) < 0 ||
 	    write_file(paths->hosts, hosts.buf, err) < 0)
 		return -1;
@@ -118,7 +122,7 @@ static int fill(const char *temporary, const char *dir, const struct container_r
 	if (mkdir(at.bundle, 0700) < 0 || mkdir(at.rootfs, 0755) < 0)
 		return error_errno(err, errno, "make directory %s", at.bundle);
 	if (make_owned_dir(at.upper, &map, err) < 0 || make_owned_dir(at.work, &map, err) < 0 ||
-	    write_network_files(&at, request->hostname ? request->hostname : "locald", err) < 0)
+	    write_network_files(&at, request, err) < 0)
 		return -1;
 	return write_config(&at, &final, request, user, &map, err);
 }

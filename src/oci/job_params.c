@@ -75,6 +75,17 @@ static int parse_groups(const json_t *groups, struct container_request *ret, str
 	return 0;
 }
 
+static int parse_network(const json_t *network, struct container_request *ret, struct error *err)
+{
+	if (!network || json_is_null(network))
+		return 0;
+	ret->has_own_network = true;
+	if (job_params_list(network, "hook", &ret->network_hook, err) < 0 ||
+	    job_params_list(network, "hosts", &ret->network_hosts, err) < 0)
+		return error_wrap(err, "\"network\"");
+	return 0;
+}
+
 int job_params_container(const json_t *params, struct container_request *ret, struct error *err)
 {
 	ret->hostname = json_get_str(params, "hostname", NULL);
@@ -87,7 +98,8 @@ int job_params_container(const json_t *params, struct container_request *ret, st
 	ret->pids = json_get_int(params, "pids", 0);
 	if (job_params_list(params, "args", &ret->args, err) < 0 ||
 	    job_params_pairs(params, "env", &ret->env, err) < 0 ||
-	    parse_mounts(json_object_get(params, "mounts"), ret, err) < 0)
+	    parse_mounts(json_object_get(params, "mounts"), ret, err) < 0 ||
+	    parse_network(json_object_get(params, "network"), ret, err) < 0)
 		return -1;
 	return parse_groups(json_object_get(params, "groups"), ret, err);
 }

@@ -43,6 +43,8 @@ void container_request_release(struct container_request *request)
 {
 	strv_release(&request->args);
 	strv_release(&request->env);
+	strv_release(&request->network_hook);
+	strv_release(&request->network_hosts);
 	array_release(&request->mounts);
 	array_release(&request->groups);
 }
@@ -205,9 +207,12 @@ static void add_namespace(json_t *list, const char *type)
 	json_array_append_new(list, entry);
 }
 
-static json_t *namespaces_json(void)
+static json_t *namespaces_json(const struct container_request *request)
 {
 	json_t *list = json_array();
+
+	if (request->has_own_network)
+		add_namespace(list, "network");
 
 	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
 		add_namespace(list, namespaces[i]);
@@ -242,7 +247,7 @@ static json_t *linux_json(const struct container_request *request, const struct 
 
 	json_object_set_new(value, "uidMappings", mapping_json(map->uid, map->uids));
 	json_object_set_new(value, "gidMappings", mapping_json(map->gid, map->gids));
-	json_object_set_new(value, "namespaces", namespaces_json());
+	json_object_set_new(value, "namespaces", namespaces_json(request));
 	json_object_set_new(value, "seccomp", runtime_seccomp_new());
 	json_object_set_new(value, "maskedPaths",
 	                    string_list(masked_paths, ARRAY_LEN(masked_paths)));
@@ -250,7 +255,22 @@ static json_t *linux_json(const struct container_request *request, const struct 
 	                    string_list(readonly_paths, ARRAY_LEN(readonly_paths)));
 	if (request->memory_bytes > 0 || request->pids > 0)
 		json_object_set_new(value, "resources", resources_json(request));
+	/* Ports are the container's own, so that any user in it may have any. */
+	if (request->has_own_network)
+		json_object_set_new(value, "sysctl",
+		                    json_pack("{s:s}", "net.ipv4.ip_unprivileged_port_start", "0"));
 	return value;
+}
+
+static json_t *hooks_json(const struct container_request *request)
+{
+	json_t *hook = json_object(), *list = json_array(), *hooks = json_object();
+
+	json_set_str(hook, "path", request->network_hook.items[0]);
+	json_object_set_new(hook, "args", json_from_strv(&request->network_hook));
+	json_array_append_new(list, hook);
+	json_object_set_new(hooks, "createRuntime", list);
+	return hooks;
 }
 
 static int check_hostname(const char *hostname, struct error *err)
@@ -294,5 +314,7 @@ json_t *runtime_config_new(const struct container_request *request,
 	             request->image->manifest.digest);
 	json_object_set_new(config, "annotations", annotations);
 	json_object_set_new(config, "linux", linux_json(request, map));
+	if (request->network_hook.len > 0)
+		json_object_set_new(config, "hooks", hooks_json(request));
 	return take_ptr(config);
 }

@@ -42,6 +42,10 @@ struct container_request {
 	bool is_readonly; /* the root file system */
 	bool terminal;
 	int64_t memory_bytes, pids; /* 0: no limit */
+	/* A network of its own: */
+	bool has_own_network;
+	struct strv network_hook;  /* runs before the program, outside; empty: none */
+	struct strv network_hosts; /* further lines of /etc/hosts */
 };
 
 void container_request_release(struct container_request *request);

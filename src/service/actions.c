@@ -63,7 +63,7 @@ static void end_run(struct service *service)
 	service->keeper_pid = service->pid = 0;
 	service->start_ticks = 0;
 	service->ready = service->has_settled = service->is_overdue = false;
-	service->port = service->other_port = 0;
+	service->port = service->other_port = service->inside_port = 0;
 	service->is_ipv6_only = false;
 	free(take_ptr(service->warning));
 }

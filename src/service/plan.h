@@ -56,7 +56,10 @@ struct service_plan {
 	struct strv env;  /* NAME=value, complete */
 	char *cwd;
 	bool has_port;
-	int port; /* what $PORT says; 0 without a port */
+	int port; /* where it is reached from the host, and what $PORT says; 0 without a port … */
+	/* … unless its container has a network of its own: then $PORT is the port in there. */
+	bool has_own_network;
+	int inside_port;
 	ARRAY(struct plan_dep) deps;
 	struct plan_health health;
 	int stop_signal;

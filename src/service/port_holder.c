@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 
 /* The state of a listening socket in /proc/net/tcp, see include/net/tcp_states.h of Linux. */
 #define STATE_LISTEN 0x0a
@@ -42,12 +43,11 @@ static void judge_address(struct port_listener *listener, const char *hex)
 		listener->is_any = IN6_IS_ADDR_UNSPECIFIED(&six);
 		listener->is_reachable =
 			listener->is_any || IN6_IS_ADDR_LOOPBACK(&six) ||
-			(IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET);
+			(IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr32[3] == htonl(INADDR_LOOPBACK));
 	} else {
 		parse_address(hex, 1, &four);
 		listener->is_any = four.s_addr == htonl(INADDR_ANY);
-		listener->is_reachable =
-			listener->is_any || ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+		listener->is_reachable = listener->is_any || four.s_addr == htonl(INADDR_LOOPBACK);
 	}
 }
 
@@ -77,12 +77,43 @@ static int read_table(const char *path, bool is_ipv6, struct port_listeners *ret
 	return 0;
 }
 
+static int read_network_of(const char *process, struct port_listeners *ret, struct error *err)
+{
+	cleanup_free char *ipv4 = xasprintf("/proc/%s/net/tcp", process);
+	cleanup_free char *ipv6 = xasprintf("/proc/%s/net/tcp6", process);
+
+	if (read_table(ipv4, false, ret, err) == 0 && read_table(ipv6, true, ret, err) == 0)
+		return 0;
+	port_listeners_release(ret);
+	return -1;
+}
+
 int port_listeners_read(struct port_listeners *ret, struct error *err)
 {
-	if (read_table("/proc/net/tcp", false, ret, err) < 0 ||
-	    read_table("/proc/net/tcp6", true, ret, err) < 0) {
-		port_listeners_release(ret);
-		return -1;
+	return read_network_of("self", ret, err);
+}
+
+/* 0 when it cannot be looked at. */
+static ino_t network_of(const char *process)
+{
+	cleanup_free char *path = xasprintf("/proc/%s/ns/net", process);
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+int port_listeners_read_inside(pid_t root, struct port_listeners *ret, struct error *err)
+{
+	cleanup(proc_tree_release) struct proc_tree tree = {0};
+	ino_t ours = network_of("self"), theirs;
+
+	proc_tree_read(root, &tree);
+	array_foreach(pid, &tree.pids) {
+		cleanup_free char *name = xasprintf("%d", (int)*pid);
+
+		theirs = network_of(name);
+		if (theirs && theirs != ours)
+			return read_network_of(name, ret, err);
 	}
 	return 0;
 }

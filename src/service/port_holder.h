@@ -21,7 +21,7 @@ struct port_listener {
 	uint64_t inode;
 	bool is_ipv6;
 	bool is_any;       /* bound to no address in particular */
-	bool is_reachable; /* from loopback: bound to loopback or to any address */
+	bool is_reachable; /* at 127.0.0.1 or ::1 */
 };
 
 struct port_listeners {
@@ -29,6 +29,11 @@ struct port_listeners {
 };
 
 int port_listeners_read(struct port_listeners *ret, struct error *err);
+/*
+ * Those in the network that processes below `root` have for themselves; none, and no
+ * error, while none of them has one.
+ */
+int port_listeners_read_inside(pid_t root, struct port_listeners *ret, struct error *err);
 void port_listeners_release(struct port_listeners *listeners);
 const struct port_listener *port_listeners_find(const struct port_listeners *listeners, int port);
 

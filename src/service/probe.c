@@ -135,6 +135,71 @@ static void judge_stranger(struct probe *probe)
 	port_holder_release(&holder);
 }
 
+/* The lowest port of those that it may be waited for at. */
+static const struct port_listener *other_port(const struct port_listeners *own)
+{
+	const struct port_listener *best = NULL;
+
+	array_foreach(listener, &own->items)
+		if (listener->is_reachable && !is_debug_port(listener->port) &&
+		    (!best || listener->port < best->port))
+			best = listener;
+	return best;
+}
+
+static void judge_inside(struct probe *probe, const struct port_listeners *inside)
+{
+	const struct probe_request *request = &probe->request;
+	const struct port_listeners *outside = listeners_at_most(probe->cache, FRESH_MS);
+	struct probe_result *result = &probe->result;
+	const struct port_listener *found = NULL;
+	int wanted = request->plan->inside_port;
+
+	array_foreach(listener, &inside->items)
+		if (listener->port == wanted && listener->is_reachable)
+			found = listener;
+	if (!found)
+		found = other_port(inside);
+	if (!found) {
+		probe->text = xasprintf("nothing listens on port %d in the container", wanted);
+		return;
+	}
+	result->inside_port = found->port;
+	result->verdict = found->port == wanted ? PROBE_OK : PROBE_OTHER_PORT;
+	if (found->port != wanted)
+		probe->text = xasprintf("listens on port %d in its container, not on %d",
+		                        found->port, wanted);
+	else if (request->opened_port != found->port ||
+	         !port_listeners_find(outside, request->port))
+		result->verdict = PROBE_UNOPENED;
+}
+
+/* In a network of its own everything that listens is the service's. */
+static void locate_inside(struct probe *probe)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct port_listeners inside = {0};
+
+	probe->result =
+		(struct probe_result){.verdict = PROBE_NOT_YET, .port = probe->request.port};
+	if (port_listeners_read_inside(probe->request.keeper, &inside, &err) < 0)
+		probe->text = xstrdup(err.text);
+	else
+		judge_inside(probe, &inside);
+	port_listeners_release(&inside);
+}
+
+/* Can its port be asked, and is there a question? */
+static bool is_to_be_asked(const struct probe *probe)
+{
+	const struct probe_result *result = &probe->result;
+	enum plan_health_kind kind = probe->request.plan->health.kind;
+	bool is_open = !result->inside_port || probe->request.opened_port == result->inside_port;
+
+	return (kind == PLAN_HEALTH_TCP || kind == PLAN_HEALTH_HTTP) && is_open &&
+	       (result->verdict == PROBE_OK || result->verdict == PROBE_OTHER_PORT);
+}
+
 /* Where the service listens, without touching it. */
 static void locate(struct probe *probe)
 {
@@ -153,15 +218,13 @@ static void locate(struct probe *probe)
 	} else if (there) {
 		judge_stranger(probe);
 	} else {
-		array_foreach(listener, &own.items) {
-			if (!listener->is_reachable || is_debug_port(listener->port) ||
-			    (result->verdict == PROBE_OTHER_PORT && result->port < listener->port))
-				continue;
+		const struct port_listener *other = other_port(&own);
+
+		if (other) {
 			result->verdict = PROBE_OTHER_PORT;
-			result->port = listener->port;
-		}
-		if (result->verdict == PROBE_OTHER_PORT)
+			result->port = other->port;
 			result->is_ipv6_only = is_ipv6_only(&own, result->port);
+		}
 	}
 	port_listeners_release(&own);
 	if (result->verdict != PROBE_OK && !probe->text)
@@ -350,9 +413,11 @@ struct probe *probe_new(struct loop *loop, struct listener_cache *cache,
 		run_command(probe);
 		return probe;
 	}
-	locate(probe);
-	if ((probe->result.verdict == PROBE_OK || probe->result.verdict == PROBE_OTHER_PORT) &&
-	    (health->kind == PLAN_HEALTH_TCP || health->kind == PLAN_HEALTH_HTTP))
+	if (request->plan->has_own_network)
+		locate_inside(probe);
+	else
+		locate(probe);
+	if (is_to_be_asked(probe))
 		open_connection(probe, probe->result.is_ipv6_only);
 	else
 		finish(probe);

@@ -54,36 +54,74 @@ static int64_t next_delay(struct service *service)
 	return service->probe_delay_ms;
 }
 
-/* Returns true when the service can be reached, on $PORT or where it really listens. */
-static bool take_port(struct service *service, const struct probe_result *result)
+/* The service listens there in its own network: connections may come. */
+static void open_port(struct service *service, int inside_port)
+{
+	const struct supervisor *sup = service->sup;
+
+	if (service->inside_port == inside_port)
+		return;
+	service->inside_port = inside_port;
+	sup->events->open_port(service->project->id, &service->plan, inside_port, sup->data);
+	service->probe_delay_ms = PROBE_FIRST_MS / 2;
+}
+
+static char *other_port_warning(const struct service *service, int port)
+{
+	const struct service_plan *plan = &service->plan;
+
+	if (plan->has_own_network)
+		return xasprintf("%s listens on port %d in its container, not on %d; add "
+		                 "`container_port = %d` to [services.%s], or let its command use "
+		                 "$PORT",
+		                 plan->name, port, plan->inside_port, port,
+		                 plan->group ? plan->group : plan->name);
+	return xasprintf("%s listens on port %d, not on $PORT (%d); add `port = %d` to "
+	                 "[services.%s], or let its command use $PORT",
+	                 plan->name, port, plan->port, port, plan->name);
+}
+
+/* Somewhere else than it was told to, and for long enough to be believed. */
+static bool take_other_port(struct service *service, const struct probe_result *result)
 {
 	const struct supervisor_world *world = service->sup->world;
 	int64_t now = world->mono_ms(world->data);
+	int found = result->inside_port ? result->inside_port : result->port;
+	bool is_known =
+		result->inside_port ? service->inside_port == found : service->port == found;
 
-	if (result->verdict == PROBE_OK) {
-		service->port = result->port;
-		service->is_ipv6_only = result->is_ipv6_only;
-		service->other_port = 0;
-		service->is_port_stolen = false;
-		free(take_ptr(service->warning));
-		return true;
-	}
-	if (result->verdict != PROBE_OTHER_PORT)
-		return false;
-	if (result->port != service->other_port) {
-		service->other_port = result->port;
+	if (found != service->other_port) {
+		service->other_port = found;
 		service->other_since_ms = now;
 	}
-	if (service->port != result->port && now - service->other_since_ms < OTHER_PORT_MS)
+	if (!is_known && now - service->other_since_ms < OTHER_PORT_MS)
+		return false;
+	if (!service->warning)
+		service->warning = other_port_warning(service, found);
+	/* Its answer is asked for once it can be. */
+	if (!is_known && result->inside_port) {
+		open_port(service, found);
+		return false;
+	}
+	service->port = result->port;
+	service->is_ipv6_only = result->is_ipv6_only;
+	return true;
+}
+
+/* Returns true when the service can be reached, on $PORT or where it really listens. */
+static bool take_port(struct service *service, const struct probe_result *result)
+{
+	if (result->verdict == PROBE_UNOPENED)
+		open_port(service, result->inside_port);
+	if (result->verdict == PROBE_OTHER_PORT)
+		return take_other_port(service, result);
+	if (result->verdict != PROBE_OK)
 		return false;
 	service->port = result->port;
 	service->is_ipv6_only = result->is_ipv6_only;
-	if (!service->warning)
-		service->warning =
-			xasprintf("%s listens on port %d, not on $PORT (%d); add `port = %d` to "
-		                  "[services.%s], or let its command use $PORT",
-		                  service->plan.name, result->port, service->plan.port,
-		                  result->port, service->plan.name);
+	service->other_port = 0;
+	service->is_port_stolen = false;
+	free(take_ptr(service->warning));
 	return true;
 }
 
@@ -140,7 +178,7 @@ static void on_probe(const struct probe_result *result, void *data)
 
 	if (take_port(service, result))
 		answered(service, old_port);
-	else
+	else if (result->verdict != PROBE_UNOPENED)
 		failed(service, result);
 	world->probe_free(probe, world->data);
 	if ((service->state == SERVICE_RUNNING || service->state == SERVICE_UNHEALTHY) &&
@@ -155,6 +193,7 @@ static void look(void *data)
 	struct probe_request request = {
 		.plan = &service->plan,
 		.port = service->plan.has_port ? service->plan.port : 0,
+		.opened_port = service->inside_port,
 		.keeper = service->keeper_pid,
 		.is_liveness = was_ready(service),
 	};

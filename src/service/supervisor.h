@@ -79,6 +79,9 @@ struct supervisor_events {
 	                void *data);
 	/* The token is dead; kill the job.  supervisor_prepared() with it does nothing any more. */
 	void (*cancel_prepare)(uint64_t token, void *data);
+	/* With a network of its own the service listens on `inside_port`: its port may open. */
+	void (*open_port)(const char *project, const struct service_plan *plan, int inside_port,
+	                  void *data);
 	/* A route changed: port, readiness or liveness of a service that has a port. */
 	void (*on_ports)(const char *project, void *data);
 };

@@ -72,6 +72,7 @@ struct service {
 	int64_t probe_delay_ms;
 	int probe_failures;
 	int port, other_port;
+	int inside_port;        /* what `port` was opened to, in a network of its own */
 	int64_t other_since_ms; /* since when other_port is seen */
 	bool is_ipv6_only;
 	bool is_port_stolen; /* a stranger listens where it should */

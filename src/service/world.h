@@ -31,11 +31,13 @@ enum probe_verdict {
 	PROBE_NOT_YET,    /* nothing there, or it said no */
 	PROBE_OTHER_PORT, /* the tree listens, but not on the port it was given */
 	PROBE_STRANGER,   /* the port is held by someone outside the tree */
+	PROBE_UNOPENED,   /* it listens in its own network, and its port out here is not open */
 };
 
 struct probe_result {
 	enum probe_verdict verdict;
-	int port; /* where it answers; for PROBE_OTHER_PORT the port found */
+	int port;        /* where it answers; for PROBE_OTHER_PORT the port found */
+	int inside_port; /* with a network of its own: where it listens in there */
 	bool is_ipv6_only;
 	const char *text; /* why not; NULL when OK */
 };
@@ -48,6 +50,7 @@ typedef void log_match_fn(const struct error *err, void *data);
 struct probe_request {
 	const struct service_plan *plan;
 	int port;         /* to look at; 0: none */
+	int opened_port;  /* with a network of its own: the port in there that this leads to */
 	pid_t keeper;     /* root of the tree that may own the listener */
 	bool is_liveness; /* the service was ready: look without connecting where that is enough */
 };

@@ -69,6 +69,7 @@ int cmd_exec(const struct shim *, const struct command *, int, char **, struct e
 int cmd_features(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_kill(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_list(const struct shim *, const struct command *, int, char **, struct error *);
+int cmd_net(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_pause(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_ps(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_resume(const struct shim *, const struct command *, int, char **, struct error *);

@@ -187,9 +187,19 @@ static int run_create_hooks(const struct plan *plan, struct error *err)
 	const struct spec_hooks *hooks = plan->spec->hooks;
 
 	if (hooks[HOOK_PRESTART].len > 0 || hooks[HOOK_CREATE_RUNTIME].len > 0) {
+		/*
+		 * They look into our namespaces, which an ordinary user may not after a change of
+		 * ids; nobody else is here to look.
+		 */
+		int was_dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+		if (!plan->is_joining)
+			prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 		if (sync_send(plan->sync, SYNC_HOOKS, err) < 0 ||
 		    sync_expect(plan->sync, SYNC_GO, err) < 0)
 			return -1;
+		if (was_dumpable != 1)
+			prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	}
 	return hooks_run(&hooks[HOOK_CREATE_CONTAINER], "createContainer", plan->hook_state, err);
 }

@@ -402,17 +402,21 @@ static struct project_config *load_toml(const char *text, struct diagnostics *di
 	return project_load(folder.path, NULL, diags, &err);
 }
 
-static void a_container_port_is_the_port(void **state)
+static void a_container_port_is_the_port_on_the_hosts_network(void **state)
 {
 	cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
 	cleanup_project struct project_config *project = load_toml(
 		"[services.Redis_1]\ntype = 'container'\nimage = 'redis:7'\ncontainer_port = 6379\n"
-		"workdir = '/data'\n",
+		"workdir = '/data'\n[services.shared]\nimage = 'redis:7'\ncontainer_port = 6380\n"
+		"network = 'host'\n",
 		&diags);
 
 	assert_int_equal(diags.items.len, 0);
-	assert_int_equal(project_service(project, "Redis_1")->port, 6379);
+	assert_int_equal(project_service(project, "Redis_1")->network, NETWORK_PRIVATE);
+	assert_int_equal(project_service(project, "Redis_1")->container_port, 6379);
+	assert_int_equal(project_service(project, "Redis_1")->port, 0);
 	assert_string_equal(project_service(project, "Redis_1")->workdir, "/data");
+	assert_int_equal(project_service(project, "shared")->port, 6380);
 }
 
 static void findings_about_containers(void **state)
@@ -420,7 +424,10 @@ static void findings_about_containers(void **state)
 	static const struct {
 		const char *text, *id;
 	} cases[] = {
-		{"image = 'x'\nport = 80\ncontainer_port = 81", "C013"},
+		{"image = 'x'\nnetwork = 'host'\nport = 80\ncontainer_port = 81", "C024"},
+		{"image = 'x'\nnetwork = 'none'\nport = 80", "C024"},
+		{"image = 'x'\nnetwork = 'none'\ncontainer_port = 80", "C024"},
+		{"command = 'x'\nnetwork = 'private'", "C024"},
 		{"command = 'x'\ncontainer_port = 81", "W002"},
 		{"image = 'x'\nworkdir = 'a'", "C011"},
 		{"command = 'x'\nbuild = 'make'", "C024"},
@@ -521,7 +528,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_s_outer_file_is_ignored),
 		cmocka_unit_test(names_have_a_label),
 		cmocka_unit_test(labels_are_dns_labels),
-		cmocka_unit_test(a_container_port_is_the_port),
+		cmocka_unit_test(a_container_port_is_the_port_on_the_hosts_network),
 		cmocka_unit_test(findings_about_containers),
 		cmocka_unit_test(the_build_of_a_site_is_a_service_before_it),
 		cmocka_unit_test(a_locald_toml_without_services_leaves_them_to_the_procfile),

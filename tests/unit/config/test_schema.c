@@ -248,8 +248,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"services.a.start_on_request = true",
 	         "services.a.start_on_request: true is not supported yet"},
 		{"services.a.expose = 'lan'", "services.a.expose: \"lan\" is not supported yet"},
-		{"services.a.network = 'private'",
-	         "services.a.network: \"private\" is not supported yet"},
 		{"services.a.volumes = []", "services.a.volumes is not supported yet"},
 		{"services.a.limits = { pids = 1 }", "services.a.limits is not supported yet"},
 		{"services.a.dev.mount = true", "services.a.dev is not supported yet"},

@@ -34,7 +34,14 @@ static void on_ports(const char *project, void *data)
 	((struct fixture *)data)->port_events++;
 }
 
-static const struct supervisor_events events = {on_state, on_prepare, on_cancel_prepare, on_ports};
+static void on_open_port(const char *project, const struct service_plan *plan, int inside_port,
+                         void *data)
+{
+	((struct fixture *)data)->opened_port = inside_port;
+}
+
+static const struct supervisor_events events = {on_state, on_prepare, on_cancel_prepare,
+                                                on_open_port, on_ports};
 
 void on_done(uint64_t operation, const struct service_result *results, size_t count, void *data)
 {

@@ -15,6 +15,7 @@ struct fixture {
 	int done;            /* operations that are over */
 	uint64_t prepare_token, cancelled_token;
 	int port_events;
+	int opened_port;
 };
 
 int set_up(void **state);

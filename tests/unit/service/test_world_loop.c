@@ -61,7 +61,10 @@ static void on_ports(const char *project, void *data)
 {
 }
 
-static const struct supervisor_events events = {on_state, on_prepare, on_cancel_prepare, on_ports};
+static const struct supervisor_events events = {.on_state = on_state,
+                                                .prepare = on_prepare,
+                                                .cancel_prepare = on_cancel_prepare,
+                                                .on_ports = on_ports};
 
 static char *keeper_path(const char *project, const char *service, void *data)
 {

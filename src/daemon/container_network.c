@@ -1,0 +1,166 @@
+#include "daemon/container_network.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/container_plan.h"
+#include "daemon/daemon.h"
+#include "daemon/relay_worker.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+
+/* Enough for a page with all that belongs to it; more are made when these are used up. */
+#define FIRST_SOCKETS "16"
+
+static void add_publications(const json_t *network, struct strv *args)
+{
+	const json_t *pair;
+	size_t i;
+
+	json_array_foreach(json_object_get(network, "publish"), i, pair) {
+		strv_add(args, "--publish");
+		strv_addf(args, "%d:%d", (int)json_integer_value(json_array_get(pair, 0)),
+		          (int)json_integer_value(json_array_get(pair, 1)));
+	}
+}
+
+static void add_peers(const json_t *network, struct strv *args)
+{
+	const json_t *peer, *pair;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(network, "peers"), i, peer) {
+		json_array_foreach(json_object_get(peer, "ports"), j, pair) {
+			strv_add(args, "--peer");
+			strv_addf(args, "%s:%d=%d", json_get_str(peer, "address", ""),
+			          (int)json_integer_value(json_array_get(pair, 0)),
+			          (int)json_integer_value(json_array_get(pair, 1)));
+		}
+	}
+}
+
+/* The shim's command line that registers the container. */
+static int make_command(const struct daemon *daemon, const json_t *network, const char *id,
+                        bool is_open, struct strv *args, struct error *err)
+{
+	if (container_runtime(&daemon->paths, args, err) < 0)
+		return -1;
+	strv_add(args, "net");
+	strv_add(args, "--socket");
+	strv_add(args, relay_worker_socket(daemon->relay));
+	add_publications(network, args);
+	if (json_array_size(json_object_get(network, "publish")) > 0) {
+		strv_add(args, "--sockets");
+		strv_add(args, FIRST_SOCKETS);
+	}
+	if (is_open)
+		strv_add(args, "--open");
+	add_peers(network, args);
+	strv_add(args, id);
+	return 0;
+}
+
+static json_t *make_hosts(const json_t *network)
+{
+	const json_t *peer, *name;
+	json_t *hosts = json_array();
+	size_t i, j;
+
+	json_array_foreach(json_object_get(network, "peers"), i, peer)
+		json_array_foreach(json_object_get(peer, "names"), j, name)
+			json_array_append_new(hosts, json_sprintf("%s\t%s",
+			                                          json_get_str(peer, "address", ""),
+			                                          json_string_value(name)));
+	return hosts;
+}
+
+/* Nobody comes in, and there is nobody to call. */
+static bool needs_relay(const json_t *network)
+{
+	return json_array_size(json_object_get(network, "publish")) > 0 ||
+	       json_array_size(json_object_get(network, "peers")) > 0;
+}
+
+int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
+                           struct error *err)
+{
+	const json_t *network = json_object_get(params, "network");
+	cleanup(strv_release) struct strv args = STRV_INIT;
+	json_t *filled;
+
+	if (!network)
+		return 0;
+	if (needs_relay(network) && (relay_worker_need(daemon->relay, err) < 0 ||
+	                             make_command(daemon, network, id, is_open, &args, err) < 0))
+		return -1;
+	filled = json_object();
+	json_object_set_new(filled, "hook", args.len > 0 ? json_from_strv(&args) : json_array());
+	json_object_set_new(filled, "hosts", make_hosts(network));
+	json_object_set_new(params, "network", filled);
+	return 0;
+}
+
+/* --- another relay --- */
+
+struct registering {
+	struct daemon *daemon;
+	const char *id;
+	struct loop_source *child;
+};
+
+static void on_registered(struct loop_source *source, const siginfo_t *info, void *data)
+{
+	struct registering *registering = data;
+
+	if (info->si_code != CLD_EXITED || info->si_status != 0)
+		log_warn("a container was not registered with the relay; its next start does it");
+	loop_source_free(registering->child);
+	free(registering);
+}
+
+static int register_one(struct daemon *daemon, const char *project,
+                        const struct service_snapshot *service, const json_t *network,
+                        struct error *err)
+{
+	cleanup_free char *id = container_id(project, service->plan->name);
+	cleanup(strv_release) struct strv args = STRV_INIT;
+	struct child_spec spec = {0};
+	struct registering *registering;
+	pid_t pid;
+
+	if (make_command(daemon, network, id, service->ready, &args, err) < 0)
+		return -1;
+	spec.path = args.items[0];
+	spec.argv = (const char *const *)args.items;
+	pid = child_spawn(&spec, err);
+	if (pid < 0)
+		return -1;
+	registering = xcalloc(1, sizeof(*registering));
+	if (loop_add_child(daemon->loop, pid, on_registered, registering, &registering->child,
+	                   err) == 0)
+		return 0;
+	free(registering);
+	return -1;
+}
+
+static void register_service(const char *project, const struct service_snapshot *service,
+                             void *data)
+{
+	struct daemon *daemon = data;
+	const struct project *known = daemon_find_project(daemon, project);
+	cleanup(error_release) struct error err = ERROR_INIT;
+	int i = known ? project_index(known, service->plan->name) : -1;
+	const json_t *bundle = i < 0 ? NULL : known->extras.items[i].bundle;
+	const json_t *network = json_object_get(bundle, "network");
+
+	if (network && needs_relay(network) && service->pid > 0 &&
+	    register_one(daemon, project, service, network, &err) < 0)
+		log_warn("%s.%s: %s", project, service->plan->name, err.text);
+}
+
+void container_networks_register(struct daemon *daemon)
+{
+	if (daemon->supervisor)
+		supervisor_each(daemon->supervisor, NULL, register_service, daemon);
+}

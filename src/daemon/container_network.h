@@ -1,0 +1,21 @@
+/*
+ * container_network - a container's network of its own, on this machine: the relay that
+ * carries its connections, and the hook by which its start registers there.
+ */
+#pragma once
+
+#include "base/json.h"
+
+struct daemon;
+struct error;
+
+/*
+ * "network" in the parameters of a bundle job, as compose_network() made it, becomes what
+ * the job needs: {"hook":[argument,…], "hosts":["address name",…]}.  The relay is started
+ * where there is none.  is_open: its ports take connections at once, nobody says when.
+ */
+int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
+                           struct error *err);
+
+/* There is another relay: what runs is registered there. */
+void container_networks_register(struct daemon *daemon);
