@@ -53,15 +53,28 @@ int devices_null_tree(struct error *err)
 	return clone_node(&defaults[0], err);
 }
 
-static int bind_node(const struct spec_device *device, int root, struct error *err)
+/* In the place of `name` itself: a symlink of the image could lead into /proc (CVE-2025-52565). */
+static int bind_on(int tree, int dir, const char *name, struct error *err)
+{
+	cleanup_close int made = -1, target = -1;
+	struct stat st;
+
+	made = openat(dir, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0644);
+	if (made < 0 && errno != EEXIST)
+		return error_errno(err, errno, "make file `%s` in the container", name);
+	target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0 || fstat(target, &st) < 0)
+		return error_errno(err, errno, "open `%s` in the container", name);
+	if (S_ISLNK(st.st_mode))
+		return error_set(err, ELOOP, "`%s` in the container must not be a symlink", name);
+	return tree_attach(tree, target, err);
+}
+
+static int bind_node(const struct spec_device *device, int dir, const char *name, struct error *err)
 {
 	cleanup_close int tree = clone_node(device, err);
-	cleanup_close int target = -1;
 
-	if (tree < 0)
-		return -1;
-	target = rootfs_make_file(root, device->path, err);
-	return target < 0 ? -1 : tree_attach(tree, target, err);
+	return tree < 0 ? -1 : bind_on(tree, dir, name, err);
 }
 
 static int make_node(const struct spec_device *device, int dir, const char *name, struct error *err)
@@ -79,7 +92,7 @@ static int make_node(const struct spec_device *device, int dir, const char *name
 
 /* In the directory that holds it. */
 static int add_node(const struct plan *plan, const struct spec_device *device, int dir,
-                    const char *name, int root, struct error *err)
+                    const char *name, struct error *err)
 {
 	cleanup(error_release) struct error why = ERROR_INIT;
 	struct stat st;
@@ -91,9 +104,11 @@ static int add_node(const struct plan *plan, const struct spec_device *device, i
 		if (why.code != EEXIST && (why.code != EPERM || device->type == S_IFIFO))
 			return error_move(err, &why);
 	}
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_node(&st, device))
+	/* Where the root file system is in a user namespace its own nodes are dead. */
+	if (!plan->spec->ns[NS_USER].is_set && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    is_node(&st, device))
 		return 0;
-	return bind_node(device, root, err);
+	return bind_node(device, dir, name, err);
 }
 
 static int add_device(const struct plan *plan, const struct spec_device *device, int root,
@@ -102,7 +117,7 @@ static int add_device(const struct plan *plan, const struct spec_device *device,
 	char name[NAME_MAX + 1];
 	cleanup_close int dir = rootfs_make_parent(root, device->path, name, err);
 
-	return dir < 0 ? -1 : add_node(plan, device, dir, name, root, err);
+	return dir < 0 ? -1 : add_node(plan, device, dir, name, err);
 }
 
 static int add_link(const char *name, const char *target, int dir, struct error *err)
@@ -148,8 +163,7 @@ int devices_make(const struct plan *plan, int root, struct error *err)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
 		if (!is_configured(spec, defaults[i].path) &&
-		    add_node(plan, &defaults[i], dev, defaults[i].path + strlen("/dev/"), root,
-		             err) < 0)
+		    add_node(plan, &defaults[i], dev, defaults[i].path + strlen("/dev/"), err) < 0)
 			return error_wrap(err, "device `%s`", defaults[i].path);
 	array_foreach(device, &spec->devices)
 		if (add_device(plan, device, root, err) < 0)
@@ -166,12 +180,12 @@ int devices_make(const struct plan *plan, int root, struct error *err)
 int devices_console(int root, int terminal, struct error *err)
 {
 	cleanup_close int tree = tree_clone(terminal, "", false, err);
-	cleanup_close int target = -1;
+	cleanup_close int dev = -1;
 
 	if (tree < 0)
 		return -1;
-	target = rootfs_make_file(root, "/dev/console", err);
-	if (target < 0 || tree_attach(tree, target, err) < 0)
+	dev = rootfs_make_dir(root, "/dev", err);
+	if (dev < 0 || bind_on(tree, dev, "console", err) < 0)
 		return error_wrap(err, "/dev/console");
 	return 0;
 }

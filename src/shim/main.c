@@ -117,16 +117,18 @@ static int run_command(const struct shim *shim, int argc, char **argv, struct er
 
 /*
  * What we may inherit and cannot work with: closed descriptors 0-2, whose place
- * files opened later would take, a mask that makes our own files unreadable, and
- * an ignored SIGCHLD, which makes children end unseen.
+ * files opened later would take, a mask that makes our own files unreadable, an
+ * ignored SIGCHLD, which makes children end unseen, and a limit on file sizes, which
+ * would end us before we could undo anything: with the signal ignored, writing fails.
  */
 static void repair_inheritance(void)
 {
-	const struct sigaction action = {.sa_handler = SIG_DFL};
+	const struct sigaction action = {.sa_handler = SIG_DFL}, ignore = {.sa_handler = SIG_IGN};
 	int fd;
 
 	umask(022);
 	sigaction(SIGCHLD, &action, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);

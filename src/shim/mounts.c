@@ -156,6 +156,10 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 		tree = tree_clone(rootfs, "", true, err);
 		if (tree < 0)
 			return error_wrap(err, "root.path");
+		/* No cgroup rules guard a user namespace; a node in the image is not to be used. */
+		if (plan->spec->ns[NS_USER].is_set &&
+		    tree_set_attr(tree, MOUNT_ATTR_NODEV, 0, 0, false, err) < 0)
+			return error_wrap(err, "root.path");
 	}
 	if (tree_attach(tree, rootfs, err) < 0)
 		return error_wrap(err, "mount the root file system on %s", plan->rootfs);

@@ -12,7 +12,10 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+
+#define PROC_ROOT_INODE 1
 
 /* "/a:/b\:c" to its directories; a backslash protects a colon. */
 static void split_lower(struct strv *out, const char *value)
@@ -134,10 +137,12 @@ static int open_proc(struct error *err)
 {
 	cleanup_close int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
+	struct stat st;
 
-	if (fd < 0 || fstatfs(fd, &fs) < 0)
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, errno, "/proc");
-	if (fs.f_type != PROC_SUPER_MAGIC)
+	/* Nor is a part of one that is mounted there. */
+	if (fs.f_type != PROC_SUPER_MAGIC || st.st_ino != PROC_ROOT_INODE)
 		return error_set(err, ENODEV, "/proc is not a proc file system");
 	return take_fd(fd);
 }
