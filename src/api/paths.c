@@ -229,6 +229,11 @@ char *paths_image_store(const struct paths *paths)
 	return path_join(paths->data, "images");
 }
 
+char *paths_volumes(const struct paths *paths)
+{
+	return path_join(paths->data, "volumes");
+}
+
 char *paths_service_data(const struct paths *paths, const char *project, const char *service)
 {
 	return xasprintf("%s/services/%s/%s", paths->data, project, service);

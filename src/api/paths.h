@@ -56,6 +56,8 @@ char *paths_container_dir(const struct paths *paths, const char *project,
                           const char *service) must_check;
 char *paths_image_store(const struct paths *paths) must_check;
 /* What a database keeps, and where its sockets are. */
+/* Folder of the named volumes of all projects; a volume is <this>/<project id>/<name>. */
+char *paths_volumes(const struct paths *paths) must_check;
 char *paths_service_data(const struct paths *paths, const char *project,
                          const char *service) must_check;
 char *paths_service_run(const struct paths *paths, const char *project,

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 
@@ -197,25 +198,55 @@ const char *strv_env_get(const struct strv *env, const char *name)
 	return slot ? *slot + strlen(name) + 1 : NULL;
 }
 
-double str_duration_ms(const char *text)
+/* "1.5" of "1.5G": how long it is, and what it is; 0 when there is none. */
+static size_t leading_number(const char *text, double *ret)
 {
-	static const struct {
-		const char *unit;
-		double ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 	double value = 0, scale = 1;
 	size_t digits = strspn(text, "0123456789"), len = digits;
 
 	if (text[len] == '.')
 		len += 1 + strspn(text + len + 1, "0123456789");
 	if (digits == 0 || len > 20)
-		return (double)NAN;
+		return 0;
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '.')
 			continue;
 		scale /= i > digits ? 10 : 1;
 		value = i > digits ? value + (text[i] - '0') * scale : value * 10 + (text[i] - '0');
 	}
+	*ret = value;
+	return len;
+}
+
+int64_t str_size_bytes(const char *text)
+{
+	static const char letters[] = "KMGT";
+	double value, limit = 9e18;
+	size_t len = leading_number(text, &value);
+	const char *unit = text + len, *letter;
+
+	if (len == 0)
+		return -1;
+	letter = *unit ? strchr(letters, toupper((unsigned char)*unit)) : NULL;
+	if (*unit && (!letter ||
+	              (!str_eq(unit + 1, "") && !str_eq(unit + 1, "B") && !str_eq(unit + 1, "iB"))))
+		return -1;
+	for (const char *at = letters; letter && at <= letter; at++)
+		value *= 1024;
+	return value < limit ? (int64_t)value : -1;
+}
+
+double str_duration_ms(const char *text)
+{
+	static const struct {
+		const char *unit;
+		double ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	double value;
+	size_t len = leading_number(text, &value);
+
+	if (len == 0)
+		return (double)NAN;
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (str_eq(text + len, units[i].unit))
 			return value * units[i].ms;

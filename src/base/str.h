@@ -27,6 +27,8 @@ static inline bool str_empty(const char *s)
 int str_to_int(const char *s, int64_t min, int64_t max, int64_t *ret, struct error *err);
 
 /* "500ms", "2s", "1.5m", "1h" in milliseconds; NAN when it is none. */
+/* "512", "64M", "1.5G", "2GiB" (units of 1024, K to T) in bytes; -1 when it is none. */
+int64_t str_size_bytes(const char *text);
 double str_duration_ms(const char *text);
 
 /* Damerau-Levenshtein distance (optimal string alignment), capped at 127. */

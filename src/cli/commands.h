@@ -29,6 +29,7 @@ extern const struct command cmd_stop;
 extern const struct command cmd_surface;
 extern const struct command cmd_up;
 extern const struct command cmd_version;
+extern const struct command cmd_volume;
 extern const struct command cmd_wait;
 extern const struct command cmd_why;
 

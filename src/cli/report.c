@@ -59,6 +59,8 @@ void report_up(const json_t *result, int64_t ms, const struct style *style, stru
 	cleanup_free char *name = service_text(project, "name", "?");
 	struct service_counts counts = service_count(project);
 	size_t restarted = json_array_size(json_object_get(result, "restarted"));
+	const json_t *service;
+	size_t i;
 
 	style_glyph(out, style, GLYPH_OK);
 	if (report_did_nothing(result)) {
@@ -75,6 +77,8 @@ void report_up(const json_t *result, int64_t ms, const struct style *style, stru
 	style_duration(out, ms);
 	strbuf_addch(out, '\n');
 	add_addresses(project, style, out);
+	json_array_foreach(json_object_get(project, "services"), i, service)
+		service_add_warnings(out, service);
 }
 
 static void add_lines(const json_t *lines, const struct style *style, struct strbuf *out)

@@ -216,8 +216,6 @@ static void add_service_problems(const json_t *service, const struct style *styl
 {
 	const json_t *lines = json_object_get(service, "last_lines");
 	const char *name = json_get_str(service, "name", "?");
-	const json_t *warning;
-	size_t i;
 
 	if (service_is_failed(service)) {
 		size_t n = json_array_size(lines);
@@ -230,12 +228,7 @@ static void add_service_problems(const json_t *service, const struct style *styl
 		strbuf_adds(out, " --since-start\n");
 	}
 	add_log_problem(service, style, out);
-	json_array_foreach(json_object_get(service, "warnings"), i, warning) {
-		const char *text = json_string_value(warning);
-
-		add_problem(out, style, name, text ? text : "?", NULL);
-		strbuf_addch(out, '\n');
-	}
+	service_add_warnings(out, service);
 }
 
 /* "locald.toml:12:1" */

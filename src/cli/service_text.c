@@ -76,3 +76,19 @@ bool services_have_container(const json_t *services)
 			return true;
 	return false;
 }
+
+void service_add_warnings(struct strbuf *out, const json_t *service)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(service, "warnings"), i, warning) {
+		const char *text = json_string_value(warning);
+
+		strbuf_adds(out, "  ");
+		service_add_text(out, json_get_str(service, "name", "?"));
+		strbuf_adds(out, "  ");
+		service_add_text(out, text ? text : "?");
+		strbuf_addch(out, '\n');
+	}
+}

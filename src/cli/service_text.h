@@ -24,3 +24,5 @@ void service_add_text(struct strbuf *out, const char *text);
 char *service_text(const json_t *object, const char *key, const char *def) must_check;
 /* Where it can be reached: its URL, else its port on loopback. */
 char *service_address(const json_t *service, const struct style *style) must_check;
+/* "  NAME  WARNING" for each of its warnings, one a line. */
+void service_add_warnings(struct strbuf *out, const json_t *service);

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "config/diag.h"
+#include "config/volume.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -162,6 +163,9 @@ struct service_config {
 	struct strv entrypoint;
 	bool has_entrypoint;
 	char *user; /* "1000:1000" or a name; NULL: the image's */
+	struct volume_list volumes;
+	int64_t memory_bytes; /* limits; 0: none */
+	int cpu_millis, pids; /* thousandths of a processor */
 
 	struct config_places places;
 	const struct config_file *file; /* the first that names the service … */

@@ -135,6 +135,24 @@ static void check_container(const struct checker *c)
 		       service->name);
 }
 
+/* What only a container has. */
+static void check_container_only(const struct checker *c)
+{
+	static const char *const limits[] = {"limits.cpus", "limits.memory", "limits.pids"};
+	const struct service_config *service = c->service;
+
+	if (service->mode == MODE_CONTAINER)
+		return;
+	if (service->volumes.list.len > 0)
+		report(c, "volumes", "W002",
+		       "services.%s.volumes has no effect without a container", service->name);
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (service_place_of(service, limits[i]))
+			report(c, limits[i], "C013",
+			       "services.%s.%s is not supported yet without a container",
+			       service->name, limits[i]);
+}
+
 static void check_health(const struct checker *c)
 {
 	const struct service_config *service = c->service;
@@ -508,6 +526,7 @@ void project_check(const struct project_config *project, struct diagnostics *dia
 			check_command(&c);
 			check_managed(&c);
 			check_container(&c);
+			check_container_only(&c);
 			check_health(&c);
 			check_told_health(&c);
 			check_replicas(&c);

@@ -25,6 +25,9 @@ enum config_type {
 	CFG_COMMAND,
 	CFG_ENV,     /* table of NAME = string, number or boolean */
 	CFG_DEPENDS, /* array of names, or table of name = "ready" */
+	CFG_SIZE,    /* bytes, or "64M", "1.5G" (of 1024); an int64_t */
+	CFG_DECIMAL, /* kept in thousandths; min and max are, too */
+	CFG_VOLUMES, /* array of strings, see config/volume.h */
 	CFG_TABLE,
 	CFG_HEALTH,   /* string = command, or table */
 	CFG_BUILD,    /* table, which sets is_set, or the command of a site */
@@ -39,8 +42,8 @@ struct config_key {
 	const char *summary;
 	enum config_type type;
 	size_t offset; /* in project_config, or in service_config below services.*; or NO_FIELD */
-	/* CFG_INT and CFG_INTS, and CFG_DURATION in ms; CFG_ENUM: min is the C value of the first
-	 * choice. */
+	/* CFG_INT, CFG_INTS and CFG_SIZE, and CFG_DURATION in ms; CFG_ENUM: min is the C value of
+	 * the first choice. */
 	int64_t min, max;
 	const char *choices; /* CFG_ENUM: "exec worker", in the order of the C enum */
 	/*

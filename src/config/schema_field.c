@@ -59,12 +59,17 @@ void config_field_release(const struct config_key *key, void *field)
 	case CFG_INTS:
 		array_release(&((struct int_list *)field)->list);
 		break;
+	case CFG_VOLUMES:
+		volume_list_release(field);
+		break;
 	case CFG_BOOL:
 	case CFG_INT:
 	case CFG_PORT:
 	case CFG_DURATION:
 	case CFG_ENUM:
 	case CFG_SIGNAL:
+	case CFG_SIZE:
+	case CFG_DECIMAL:
 	case CFG_TABLE:
 	case CFG_HEALTH:
 	case CFG_BUILD:
@@ -108,6 +113,18 @@ static json_t *ints_to_json(const struct int_list *ints)
 	return array;
 }
 
+static json_t *volumes_to_json(const struct volume_list *volumes)
+{
+	json_t *array = json_array();
+
+	array_foreach(volume, &volumes->list) {
+		cleanup_free char *text = volume_text(volume);
+
+		json_array_append_new(array, json_string(text));
+	}
+	return array;
+}
+
 static json_t *enum_to_json(const struct config_key *key, int value)
 {
 	cleanup_free char *word =
@@ -125,7 +142,12 @@ json_t *config_field_to_json(const struct config_key *key, const void *field)
 	case CFG_PORT:
 	case CFG_DURATION:
 	case CFG_SIGNAL:
+	case CFG_DECIMAL:
 		return json_integer(*(const int *)field);
+	case CFG_SIZE:
+		return json_integer(*(const int64_t *)field);
+	case CFG_VOLUMES:
+		return volumes_to_json(field);
 	case CFG_STRING:
 	case CFG_NAME:
 	case CFG_DOMAIN:

@@ -26,6 +26,10 @@ struct diagnostic *loader_expected(struct config_loader *loader, const struct to
 /* Adds "did you mean `near`?" where near is not NULL. */
 void loader_suggest(struct diagnostic *diag, const char *near);
 
+/* False when it is no string that C can hold, and reported. */
+bool loader_get_text(struct config_loader *loader, const struct toml_value *value,
+                     const char **ret);
+
 /* The value as a message shows it: "\"http\"", "70000", "an array". */
 char *config_show_value(const struct toml_value *value) must_check;
 
@@ -35,6 +39,9 @@ char *config_show_value(const struct toml_value *value) must_check;
  */
 bool config_field_set(struct config_loader *loader, const struct config_key *key,
                       const struct toml_value *value, void *field);
+/* schema_set_volumes.c */
+bool config_volumes_set(struct config_loader *loader, const struct config_key *key,
+                        const struct toml_value *value, void *field);
 void config_field_release(const struct config_key *key, void *field);
 json_t *config_field_to_json(const struct config_key *key, const void *field);
 

@@ -115,7 +115,12 @@ static json_t *schema_of(const struct config_key *key)
 	case CFG_DOMAIN:
 		return typed("string");
 	case CFG_STRINGS:
+	case CFG_VOLUMES:
 		return strings();
+	case CFG_DECIMAL:
+		return typed("number");
+	case CFG_SIZE:
+		return any_of(typed("integer"), typed("string"));
 	case CFG_INTS:
 		return array_of(between("integer", key->min, key->max));
 	case CFG_NAME:

@@ -10,7 +10,7 @@ typedef bool set_fn(struct config_loader *loader, const struct config_key *key,
 
 /* --- strings --- */
 
-static bool get_text(struct config_loader *loader, const struct toml_value *value, const char **ret)
+bool loader_get_text(struct config_loader *loader, const struct toml_value *value, const char **ret)
 {
 	if (value->type != TOML_STRING) {
 		loader_expected(loader, value, true, "a string");
@@ -34,7 +34,7 @@ static void replace_text(char **field, const char *text)
 static bool get_filled_text(struct config_loader *loader, const struct toml_value *value,
                             const char **ret)
 {
-	if (!get_text(loader, value, ret))
+	if (!loader_get_text(loader, value, ret))
 		return false;
 	if (**ret)
 		return true;
@@ -58,7 +58,7 @@ static bool set_name(struct config_loader *loader, const struct config_key *key,
 {
 	const char *text;
 
-	if (!get_text(loader, value, &text))
+	if (!loader_get_text(loader, value, &text))
 		return false;
 	if (!config_is_name(text)) {
 		loader_expected(
@@ -89,7 +89,7 @@ static bool set_domain(struct config_loader *loader, const struct config_key *ke
 	cleanup_free char *lower = NULL;
 	const char *text;
 
-	if (!get_text(loader, value, &text))
+	if (!loader_get_text(loader, value, &text))
 		return false;
 	lower = xstrdup(text);
 	for (char *c = lower; *c; c++)
@@ -134,6 +134,40 @@ static bool set_int(struct config_loader *loader, const struct config_key *key,
                     const struct toml_value *value, void *field)
 {
 	return set_int_between(loader, value, key->min, key->max, field);
+}
+
+static bool set_decimal(struct config_loader *loader, const struct config_key *key,
+                        const struct toml_value *value, void *field)
+{
+	double number = value->type == TOML_INTEGER ? (double)value->integer
+	                : value->type == TOML_FLOAT ? value->number
+	                                            : (double)NAN;
+
+	if (isnan(number) || number * 1000 < (double)key->min || number * 1000 > (double)key->max) {
+		loader_expected(loader, value, isnan(number), "a number from %g to %g",
+		                (double)key->min / 1000, (double)key->max / 1000);
+		return false;
+	}
+	*(int *)field = (int)(number * 1000 + 0.5);
+	return true;
+}
+
+static bool set_size(struct config_loader *loader, const struct config_key *key,
+                     const struct toml_value *value, void *field)
+{
+	int64_t bytes = value->type == TOML_INTEGER ? value->integer
+	                : toml_is_c_string(value)   ? str_size_bytes(value->string.text)
+	                                            : -1;
+
+	if (bytes < key->min || bytes > key->max) {
+		loader_expected(loader, value,
+		                value->type != TOML_INTEGER && value->type != TOML_STRING,
+		                "bytes, or a size from \"%lldM\" on such as \"512M\" or \"1.5G\"",
+		                (long long)(key->min >> 20));
+		return false;
+	}
+	*(int64_t *)field = bytes;
+	return true;
 }
 
 static bool set_port(struct config_loader *loader, const struct config_key *key,
@@ -264,7 +298,7 @@ static bool fill_strv(struct config_loader *loader, const struct toml_value *val
 	array_foreach(item, &value->array) {
 		const char *text;
 
-		if (!get_text(loader, item, &text))
+		if (!loader_get_text(loader, item, &text))
 			return false;
 		strv_add(out, text);
 	}
@@ -489,7 +523,7 @@ static bool set_depends(struct config_loader *loader, const struct config_key *k
 		is_ok = fill_from_table(loader, value->table, &list);
 	} else if (value->type == TOML_ARRAY) {
 		array_foreach(item, &value->array) {
-			if (get_text(loader, item, &name))
+			if (loader_get_text(loader, item, &name))
 				add_dependency(loader, &list, name, item->pos, DEPENDENCY_READY);
 			else
 				is_ok = false;
@@ -507,11 +541,23 @@ static bool set_depends(struct config_loader *loader, const struct config_key *k
 /* --- by type --- */
 
 static set_fn *const setters[] = {
-	[CFG_BOOL] = set_bool,         [CFG_INT] = set_int,         [CFG_PORT] = set_port,
-	[CFG_DURATION] = set_duration, [CFG_STRING] = set_string,   [CFG_STRINGS] = set_strings,
-	[CFG_NAME] = set_name,         [CFG_DOMAIN] = set_domain,   [CFG_ENUM] = set_enum,
-	[CFG_SIGNAL] = set_signal,     [CFG_COMMAND] = set_command, [CFG_ENV] = set_env,
-	[CFG_DEPENDS] = set_depends,   [CFG_INTS] = set_ints,
+	[CFG_BOOL] = set_bool,
+	[CFG_INT] = set_int,
+	[CFG_PORT] = set_port,
+	[CFG_DURATION] = set_duration,
+	[CFG_STRING] = set_string,
+	[CFG_STRINGS] = set_strings,
+	[CFG_NAME] = set_name,
+	[CFG_DOMAIN] = set_domain,
+	[CFG_ENUM] = set_enum,
+	[CFG_SIGNAL] = set_signal,
+	[CFG_COMMAND] = set_command,
+	[CFG_ENV] = set_env,
+	[CFG_DEPENDS] = set_depends,
+	[CFG_INTS] = set_ints,
+	[CFG_SIZE] = set_size,
+	[CFG_DECIMAL] = set_decimal,
+	[CFG_VOLUMES] = config_volumes_set,
 };
 
 bool config_field_set(struct config_loader *loader, const struct config_key *key,

@@ -423,7 +423,7 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 		if (network)
 			json_object_set_new(extra->bundle, "network", network);
 		plan->needs_prepare = true;
-		return 0;
+		return container_plan_bundle(request, service, extra->bundle, diags, err);
 	}
 	if (check_workdir(service, diags) < 0)
 		return diag_to_error(diags, err);

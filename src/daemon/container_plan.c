@@ -2,9 +2,13 @@
 
 #include "api/paths.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "service/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
 
 int container_runtime(const struct paths *paths, struct strv *argv, struct error *err)
 {
@@ -98,4 +102,100 @@ int container_plan_adapt(const struct compose_request *request,
 	if (move_inside(request, service, plan->name, &plan->health.argv, err) < 0)
 		return -1;
 	return move_inside(request, service, plan->name, &plan->stop_argv, err);
+}
+
+/* --- volumes and limits --- */
+
+/* In the project, whatever symlinks are on the way. */
+static char *project_source(const struct compose_request *request, const char *source,
+                            struct error *err)
+{
+	const char *root = request->config->root;
+	cleanup_close int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int found = -1;
+
+	if (dir < 0) {
+		error_errno(err, errno, "%s", root);
+		return NULL;
+	}
+	found = fs_open_beneath(dir, source, O_PATH, 0, err);
+	if (found >= 0)
+		return path_absolute(root, source);
+	if (err->code == EXDEV)
+		error_hint(err, "it leads out of the project: write the path from /");
+	else if (err->code == ENOENT)
+		error_hint(err, "mkdir -p %s, or leave out the ./ for a named volume", source);
+	return NULL;
+}
+
+static char *absolute_source(const struct compose_request *request, const char *source,
+                             struct error *err)
+{
+	const char *home = strv_env_get(request->shell_env, "HOME");
+	cleanup_free char *path = NULL;
+
+	if (*source == '.')
+		return project_source(request, source, err);
+	if (*source == '~' && str_empty(home)) {
+		error_set(err, ERR_CONFIG, "%s: there is no HOME", source);
+		return NULL;
+	}
+	path = *source == '~' ? path_join(home, source + 2) : xstrdup(source);
+	return path_real(path, err);
+}
+
+static json_t *mount_of(const struct compose_request *request, const struct volume_config *volume,
+                        struct error *err)
+{
+	cleanup_free char *volumes = paths_volumes(request->paths);
+	cleanup_free char *source =
+		volume->is_named
+			? xasprintf("%s/%s/%s", volumes, request->project_id, volume->source)
+			: absolute_source(request, volume->source, err);
+	json_t *mount;
+
+	if (!source)
+		return NULL;
+	mount = json_object();
+	json_set_str(mount, "type", volume->is_named ? "volume" : "bind");
+	json_set_str(mount, "source", source);
+	json_set_str(mount, "target", volume->target);
+	json_set_bool(mount, "readonly", volume->is_readonly);
+	json_set_bool(mount, "no_copy", volume->no_copy);
+	return mount;
+}
+
+static int add_mounts(const struct compose_request *request, const struct service_config *service,
+                      json_t *mounts, struct diagnostics *diags, struct error *err)
+{
+	array_foreach(volume, &service->volumes.list) {
+		const struct config_place place = {NULL, volume->file, volume->pos};
+		json_t *mount = mount_of(request, volume, err);
+		struct diagnostic *diag;
+
+		if (mount) {
+			json_array_append_new(mounts, mount);
+			continue;
+		}
+		diag = diag_add(diags, "C040", "services.%s.volumes: %s", service->name, err->text);
+		diag_at_place(diag, &place, NULL);
+		if (err->hint)
+			diag_help(diag, "%s", err->hint);
+		error_release(err);
+		return diag_to_error(diags, err);
+	}
+	return 0;
+}
+
+int container_plan_bundle(const struct compose_request *request,
+                          const struct service_config *service, json_t *bundle,
+                          struct diagnostics *diags, struct error *err)
+{
+	json_t *mounts = json_array();
+
+	json_object_set_new(bundle, "mounts", mounts);
+	json_set_int(bundle, "memory_bytes", service->memory_bytes);
+	json_set_int(bundle, "cpu_millis", service->cpu_millis);
+	json_set_int(bundle, "pids", service->pids);
+	return add_mounts(request, service, mounts, diags, err);
 }

@@ -22,5 +22,13 @@ int container_plan_adapt(const struct compose_request *request,
                          const struct service_config *service, struct service_plan *plan,
                          struct error *err);
 
+/*
+ * Adds mounts and limits to the parameters of the bundle job; -1 with a diagnostic at the
+ * volume whose source is not there, or leads out of the project.
+ */
+int container_plan_bundle(const struct compose_request *request,
+                          const struct service_config *service, json_t *bundle,
+                          struct diagnostics *diags, struct error *err);
+
 /* A built image is entered through its launcher, so that the buildpacks' environment is there. */
 void container_launcher(const struct service_config *service, struct strv *argv);

@@ -9,6 +9,7 @@
 #include "cnb/job_build.h"
 #include "daemon/managed.h"
 #include "oci/job_image.h"
+#include "oci/job_volume.h"
 
 #include <sys/stat.h>
 
@@ -19,6 +20,9 @@ static const struct job *find_job(const char *name)
 	for (size_t i = 0; i < OCI_JOB_COUNT; i++)
 		if (str_eq(oci_jobs[i].name, name))
 			return &oci_jobs[i];
+	for (size_t i = 0; i < VOLUME_JOB_COUNT; i++)
+		if (str_eq(volume_jobs[i].name, name))
+			return &volume_jobs[i];
 	for (size_t i = 0; i < CNB_JOB_COUNT; i++)
 		if (str_eq(cnb_jobs[i].name, name))
 			return &cnb_jobs[i];

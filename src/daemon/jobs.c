@@ -5,6 +5,7 @@
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
 #include "daemon/managed.h"
+#include "daemon/project.h"
 #include "daemon/project_op.h"
 #include "daemon/reply.h"
 #include "net/http_server.h"
@@ -16,7 +17,8 @@ struct api_job {
 
 /* What clients may run; `bundle` and `cleanup` are the daemon's own. */
 static const char *const kinds[] = {"image-import", "image-pull",     "image-list",
-                                    "image-remove", "builder-create", "builder-list"};
+                                    "image-remove", "builder-create", "builder-list",
+                                    "volume-list",  "volume-remove"};
 
 static void on_line(json_t *line, void *data)
 {
@@ -46,8 +48,11 @@ static const struct job_events job_callbacks = {.on_line = on_line, .on_result =
 static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
 
 /* Where things are is the daemon's to say, never the client's. */
-static json_t *params_of(const struct daemon *daemon, const json_t *given, struct error *err)
+static json_t *params_of(struct daemon *daemon, const json_t *given, struct error *err)
 {
+	const char *root = json_get_str(given, "root", NULL);
+	const struct project *project = root ? daemon_find_project_at(daemon, root) : NULL;
+	cleanup_free char *volumes = paths_volumes(&daemon->paths);
 	static const char *const programs[] = {"lifecycle", "launcher"};
 	cleanup_free char *store = paths_image_store(&daemon->paths);
 	cleanup_free char *containers = xasprintf("%s/containers", daemon->paths.state);
@@ -55,6 +60,9 @@ static json_t *params_of(const struct daemon *daemon, const json_t *given, struc
 
 	json_set_str(params, "store", store);
 	json_set_str(params, "containers", containers);
+	json_set_str(params, "volumes", volumes);
+	if (root && !json_get_str(params, "project", NULL))
+		json_set_str(params, "project", project ? project->id : "");
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
 		cleanup_free char *name = xasprintf("locald-%s", programs[i]);
 		cleanup_free char *path = paths_libexec(name, err);

@@ -3,6 +3,7 @@
 #include "api/api_error.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/testing.h"
 #include "daemon/container_network.h"
@@ -70,6 +71,24 @@ static int tell_prepared(struct preparation *preparation, const char *bundle, st
 	return 0;
 }
 
+/* What the bundle's maker warns of stays with the service, and outlives this daemon. */
+static void keep_warnings(const struct preparation *preparation, const json_t *result)
+{
+	struct project *project = daemon_find_project(preparation->daemon, preparation->project);
+	int i = project ? project_index(project, preparation->service) : -1;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct strv *warnings = i >= 0 ? &project->extras.items[i].warnings : NULL;
+	size_t before = warnings ? warnings->len : 0;
+
+	if (!warnings)
+		return;
+	strv_release(warnings);
+	if (json_to_strv(json_object_get(result, "warnings"), "warnings", warnings, &err) < 0 ||
+	    (before + warnings->len > 0 &&
+	     daemon_save_project(preparation->daemon, project, &err) < 0))
+		log_err("%s: %s", preparation->container, err.text);
+}
+
 static void ignore_line(json_t *line, void *data)
 {
 	/* Making a bundle takes milliseconds; its progress is of no interest. */
@@ -89,6 +108,8 @@ static void on_result(json_t *result, void *data)
 		api_error_from_json(json_object_get(result, "error"), &err);
 	else
 		tell_prepared(preparation, bundle, &err);
+	if (preparation->dir)
+		keep_warnings(preparation, result);
 	if (err.code)
 		supervisor_prepared(daemon->supervisor, preparation->token, NULL, NULL, &err);
 	forget(preparation);

@@ -27,6 +27,7 @@ void project_release_plans(struct project *project)
 		json_decref(extra->data);
 		free(extra->image);
 		json_decref(extra->image_defaults);
+		strv_release(&extra->warnings);
 		free(extra->made_of);
 		watch_rule_release(&extra->watch);
 	}
@@ -310,6 +311,7 @@ json_t *project_to_json(const struct project *project)
 		json_set_str(item, "image", extra->image);
 		if (extra->image_defaults)
 			json_object_set(item, "image_defaults", extra->image_defaults);
+		json_object_set_new(item, "warnings", json_from_strv(&extra->warnings));
 		json_set_str(item, "made_of", extra->made_of);
 		json_object_set_new(item, "watch", watch_rule_to_json(&extra->watch));
 		json_array_append_new(services, item);
@@ -357,6 +359,8 @@ static int services_from_json(const json_t *services, struct project *project, s
 		extra->made_of = dup_str(item, "made_of");
 		if (plan_from_json(item, plan, err) < 0 ||
 		    watch_rule_from_json(json_object_get(item, "watch"), &extra->watch, err) < 0 ||
+		    json_to_strv(json_object_get(item, "warnings"), "warnings", &extra->warnings,
+		                 err) < 0 ||
 		    json_to_strv(json_object_get(item, "hosts"), "hosts", &extra->hosts, err) < 0)
 			return -1;
 	}

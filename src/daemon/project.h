@@ -25,6 +25,7 @@ struct service_extra {
 	json_t *data;   /* databases: parameters of the service-data job; else NULL */
 	char *image;    /* container mode: the digest of its image, where it is known */
 	json_t *image_defaults; /* … and what it says about running it; else NULL */
+	struct strv warnings;   /* of its container, from when its bundle was made last */
 	struct watch_rule watch;
 	char *made_of; /* JSON: what the fingerprint was made of, to say later what changed */
 };

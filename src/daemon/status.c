@@ -127,6 +127,8 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_set_str(object, "url", url);
 	if (service->warning)
 		json_array_append_new(warnings, json_string(service->warning));
+	for (size_t i = 0; i < extra->warnings.len; i++)
+		json_array_append_new(warnings, json_string(extra->warnings.items[i]));
 	service_watch_to_status(daemon, project->id, plan, object, warnings);
 	json_object_set_new(object, "warnings", warnings);
 	json_object_set_new(object, "depends_on", depends_on(plan));

@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "oci/owned_tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -204,6 +205,71 @@ int container_dir_layers(const char *dir, struct strv *out, struct error *err)
 
 		if (text && str_starts(text, "lowerdir="))
 			add_layers(text + strlen("lowerdir="), out);
+	}
+	return 0;
+}
+
+static void close_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* The entries of a directory, without dot files; none when it is not there. */
+static int list_entries(const char *path, struct strv *out, struct error *err)
+{
+	cleanup(close_dir) DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (!dir)
+		return error_errno(err, errno, "%s", path);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			strv_add_take(out, path_join(path, entry->d_name));
+	return 0;
+}
+
+int container_dirs_list(const char *top, struct strv *out, struct error *err)
+{
+	cleanup(strv_release) struct strv projects = STRV_INIT, dirs = STRV_INIT;
+
+	if (list_entries(top, &projects, err) < 0)
+		return -1;
+	for (size_t i = 0; i < projects.len; i++)
+		if (list_entries(projects.items[i], &dirs, err) < 0)
+			return -1;
+	for (size_t i = 0; i < dirs.len; i++) {
+		cleanup_free char *bundle = path_join(dirs.items[i], "bundle/config.json");
+
+		if (fs_exists(bundle))
+			strv_add(out, dirs.items[i]);
+	}
+	return 0;
+}
+
+int container_dirs_with_mount(const char *top, const char *source, struct strv *out,
+                              struct error *err)
+{
+	cleanup(strv_release) struct strv dirs = STRV_INIT;
+
+	if (container_dirs_list(top, &dirs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < dirs.len; i++) {
+		cleanup_free char *path = path_join(dirs.items[i], "bundle/config.json");
+		cleanup_json json_t *config = json_parse_file(path, BUNDLE_MAX, err);
+		const json_t *mount;
+		size_t n;
+
+		if (!config)
+			return -1;
+		json_array_foreach(json_object_get(config, "mounts"), n, mount) {
+			if (!str_eq(json_get_str(mount, "source", ""), source))
+				continue;
+			strv_add(out, path_base(dirs.items[i]));
+			break;
+		}
 	}
 	return 0;
 }

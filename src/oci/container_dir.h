@@ -21,6 +21,12 @@ int container_dir_create(const char *dir, const struct container_request *reques
 /* Gone is fine. */
 int container_dir_remove(const char *dir, struct error *err);
 
+/* The directories of all containers below `top` (<top>/<project id>/<service>/). */
+int container_dirs_list(const char *top, struct strv *out, struct error *err);
+/* The names of those, as "<service>", whose bundles mount the host's `source`. */
+int container_dirs_with_mount(const char *top, const char *source, struct strv *out,
+                              struct error *err);
+
 /* DIR/bundle */
 char *container_dir_bundle(const char *dir) must_check;
 /* Adds the diff ids of the layers that the bundle in `dir` uses. */

@@ -10,9 +10,7 @@
 #include "oci/import.h"
 #include "oci/job_params.h"
 #include "oci/registry.h"
-
-#include <dirent.h>
-#include <errno.h>
+#include "oci/runtime_volumes.h"
 
 static int open_store(const json_t *params, struct store *ret, struct error *err)
 {
@@ -214,44 +212,15 @@ static int run_list(const json_t *params, struct job_output *out, struct error *
 
 /* ---- image-remove ---- */
 
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* The entries of a directory, without dot files; none when it is not there. */
-static int list_entries(const char *path, struct strv *out, struct error *err)
-{
-	cleanup(close_dir) DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	if (!dir && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (!dir)
-		return error_errno(err, errno, "%s", path);
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			strv_add_take(out, path_join(path, entry->d_name));
-	return 0;
-}
-
 static int layers_in_use(const char *containers, struct strv *out, struct error *err)
 {
-	cleanup(strv_release) struct strv projects = STRV_INIT;
 	cleanup(strv_release) struct strv dirs = STRV_INIT;
 
-	if (list_entries(containers, &projects, err) < 0)
+	if (container_dirs_list(containers, &dirs, err) < 0)
 		return -1;
-	for (size_t i = 0; i < projects.len; i++)
-		if (list_entries(projects.items[i], &dirs, err) < 0)
+	for (size_t i = 0; i < dirs.len; i++)
+		if (container_dir_layers(dirs.items[i], out, err) < 0)
 			return -1;
-	for (size_t i = 0; i < dirs.len; i++) {
-		cleanup_free char *bundle = path_join(dirs.items[i], "bundle/config.json");
-
-		if (fs_exists(bundle) && container_dir_layers(dirs.items[i], out, err) < 0)
-			return -1;
-	}
 	return 0;
 }
 
@@ -307,6 +276,7 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	cleanup(image_release) struct image image = IMAGE_INIT;
 	cleanup(container_request_release) struct container_request request = {0};
 	cleanup(container_user_release) struct container_user user = {0};
+	cleanup(strv_release) struct strv warnings = STRV_INIT;
 	cleanup_json json_t *fields = json_object();
 	cleanup_free char *bundle = NULL;
 	const char *name, *dir;
@@ -320,8 +290,11 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	request.image = &image;
 	if (container_user_resolve(&store, &image, request.user ? request.user : image_user(&image),
 	                           &user, err) < 0 ||
+	    runtime_volumes_make(&request, &user, err) < 0 ||
 	    container_dir_create(dir, &request, json_get_bool(params, "replace", false), err) < 0)
 		return -1;
+	runtime_volumes_warn(&request, &user, &warnings);
+	json_object_set_new(fields, "warnings", json_from_strv(&warnings));
 	bundle = container_dir_bundle(dir);
 	json_set_str(fields, "bundle", bundle);
 	json_set_str(fields, "digest", image.manifest.digest);

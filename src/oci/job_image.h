@@ -19,9 +19,9 @@
  *                 container directories; the layers they use are kept)
  *                 -> name, blobs, layers, bytes, deferred (garbage stays while others work)
  *   bundle        store, image, dir; optional args [arg], keep_entrypoint, env {NAME: value}, cwd,
- *                 user, hostname, mounts [{type: "bind"|"tmpfs", source, target, readonly, size}],
- *                 groups [number], readonly, terminal, memory_bytes, pids, replace
- *                 -> bundle (the directory for locald-shim), digest, uid, gid
+ *                 user, hostname, mounts [{type: "bind"|"tmpfs"|"volume", source, target, readonly,
+ * size, no_copy}], groups [number], readonly, terminal, memory_bytes, pids, cpu_millis, replace
+ *                 -> bundle (the directory for locald-shim), digest, uid, gid, warnings [text]
  *   cleanup       dir -> (nothing)
  */
 #define OCI_JOB_COUNT 6

@@ -34,15 +34,18 @@ static int parse_mount(const json_t *value, struct container_mount *ret, struct 
 		.source = json_get_str(value, "source", NULL),
 		.target = json_get_str(value, "target", NULL),
 		.is_readonly = json_get_bool(value, "readonly", false),
+		.no_copy = json_get_bool(value, "no_copy", false),
 		.size = json_get_int(value, "size", 0),
 	};
 	if (str_eq(type, "bind"))
 		ret->type = CONTAINER_BIND;
 	else if (str_eq(type, "tmpfs"))
 		ret->type = CONTAINER_TMPFS;
+	else if (str_eq(type, "volume"))
+		ret->type = CONTAINER_VOLUME;
 	else
-		return error_set(err, ERR_USAGE, "mount type \"%s\" is neither bind nor tmpfs",
-		                 type);
+		return error_set(err, ERR_USAGE,
+		                 "mount type \"%s\" is neither bind nor tmpfs nor volume", type);
 	return 0;
 }
 
@@ -96,6 +99,7 @@ int job_params_container(const json_t *params, struct container_request *ret, st
 	ret->terminal = json_get_bool(params, "terminal", false);
 	ret->memory_bytes = json_get_int(params, "memory_bytes", 0);
 	ret->pids = json_get_int(params, "pids", 0);
+	ret->cpu_millis = json_get_int(params, "cpu_millis", 0);
 	if (job_params_list(params, "args", &ret->args, err) < 0 ||
 	    job_params_pairs(params, "env", &ret->env, err) < 0 ||
 	    parse_mounts(json_object_get(params, "mounts"), ret, err) < 0 ||

@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define CPU_PERIOD_US 100000
+#define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* What Docker leaves to a container, in the namespace's own terms. */
 static const char *const capabilities[] = {
@@ -238,6 +239,12 @@ static json_t *resources_json(const struct container_request *request)
 		                    limit_json("limit", request->memory_bytes));
 	if (request->pids > 0)
 		json_object_set_new(resources, "pids", limit_json("limit", request->pids));
+	if (request->cpu_millis > 0) {
+		json_t *cpu = limit_json("quota", request->cpu_millis * CPU_PERIOD_US / 1000);
+
+		json_set_int(cpu, "period", CPU_PERIOD_US);
+		json_object_set_new(resources, "cpu", cpu);
+	}
 	return resources;
 }
 
@@ -253,7 +260,7 @@ static json_t *linux_json(const struct container_request *request, const struct 
 	                    string_list(masked_paths, ARRAY_LEN(masked_paths)));
 	json_object_set_new(value, "readonlyPaths",
 	                    string_list(readonly_paths, ARRAY_LEN(readonly_paths)));
-	if (request->memory_bytes > 0 || request->pids > 0)
+	if (request->memory_bytes > 0 || request->pids > 0 || request->cpu_millis > 0)
 		json_object_set_new(value, "resources", resources_json(request));
 	/* Ports are the container's own, so that any user in it may have any. */
 	if (request->has_own_network)

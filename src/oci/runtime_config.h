@@ -17,13 +17,14 @@
 #include "base/userns.h"
 #include "oci/image.h"
 
-enum container_mount_type { CONTAINER_BIND, CONTAINER_TMPFS };
+enum container_mount_type { CONTAINER_BIND, CONTAINER_TMPFS, CONTAINER_VOLUME };
 
 struct container_mount {
 	enum container_mount_type type;
-	const char *source; /* host path of a bind mount */
+	const char *source; /* host path of a bind mount or a volume */
 	const char *target; /* absolute path in the container */
 	bool is_readonly;
+	bool no_copy; /* of a volume: begins empty */
 	int64_t size; /* of a tmpfs in bytes; 0: no limit of its own */
 };
 
@@ -42,6 +43,7 @@ struct container_request {
 	bool is_readonly; /* the root file system */
 	bool terminal;
 	int64_t memory_bytes, pids; /* 0: no limit */
+	int64_t cpu_millis;         /* thousandths of a processor; 0: no limit */
 	/* A network of its own: */
 	bool has_own_network;
 	struct strv network_hook;  /* runs before the program, outside; empty: none */

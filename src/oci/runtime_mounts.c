@@ -148,6 +148,7 @@ static int add_wanted(json_t *mounts, const struct container_mount *wanted, stru
 		                 wanted->target ? wanted->target : "");
 	switch (wanted->type) {
 	case CONTAINER_BIND:
+	case CONTAINER_VOLUME:
 		if (str_empty(wanted->source) || *wanted->source != '/')
 			return error_set(err, ERR_USAGE, "mount source \"%s\" is not absolute",
 			                 wanted->source ? wanted->source : "");
