@@ -126,7 +126,8 @@ static void test_up(void **state unused_arg)
 	const char *table = "  web  http://shop.localhost      host\n"
 			    "  api  http://api.shop.localhost  container  crashed\n"
 			    "  db   127.0.0.1:41231            host\n"
-			    "  job                             host  waiting\n";
+			    "  job                             host  waiting\n"
+			    "  web  web listens on port 5173, not on $PORT (41233)\n";
 	cleanup_free char *started = xasprintf("✔ shop: 2 ready in 21s\n%s", table);
 	cleanup_free char *restarted = xasprintf("✔ shop: 1 restarted, 2 ready in 21s\n%s", table);
 

@@ -239,6 +239,39 @@ static void wrong_values_are_told(void **state)
 	}
 }
 
+static void limits_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t memory_bytes;
+		int cpu_millis, pids;
+		size_t findings;
+	} cases[] = {
+		{"{ memory = '512M', cpus = 1.5, pids = 9 }", 512 << 20, 1500, 9, 0},
+		{"{ memory = 4194304 }", 4 << 20, 0, 0, 0},
+		{"{ memory = '1.5GiB', cpus = 2 }", INT64_C(3) << 29, 2000, 0, 0},
+		{"{ memory = '64k' }", 0, 0, 0, 1},
+		{"{ memory = '64Q' }", 0, 0, 0, 1},
+		{"{ memory = true }", 0, 0, 0, 1},
+		{"{ cpus = 0 }", 0, 0, 0, 1},
+		{"{ cpus = 'two' }", 0, 0, 0, 1},
+		{"{ pids = 0 }", 0, 0, 0, 1},
+		{"{ memroy = '1G' }", 0, 0, 0, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(diagnostics_release) struct diagnostics diags = DIAGNOSTICS_INIT;
+		cleanup_free char *text = xasprintf("services.a.limits = %s", cases[i].text);
+		cleanup_project struct project_config *project = load(text, false, &diags);
+		const struct service_config *service = project_service(project, "a");
+
+		assert_int_equal(diags.items.len, cases[i].findings);
+		assert_int_equal(service->memory_bytes, cases[i].memory_bytes);
+		assert_int_equal(service->cpu_millis, cases[i].cpu_millis);
+		assert_int_equal(service->pids, cases[i].pids);
+	}
+}
+
 static void what_is_not_supported_yet_says_so(void **state)
 {
 	static const char *const cases[][2] = {
@@ -248,8 +281,6 @@ static void what_is_not_supported_yet_says_so(void **state)
 		{"services.a.start_on_request = true",
 	         "services.a.start_on_request: true is not supported yet"},
 		{"services.a.expose = 'lan'", "services.a.expose: \"lan\" is not supported yet"},
-		{"services.a.volumes = []", "services.a.volumes is not supported yet"},
-		{"services.a.limits = { pids = 1 }", "services.a.limits is not supported yet"},
 		{"services.a.dev.mount = true", "services.a.dev is not supported yet"},
 		{"services.a = { type = 'mysql', version = '8', nonsense = 1 }",
 	         "services.a.type: \"mysql\" is not supported yet"},
@@ -372,6 +403,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(defaults_are_those_of_the_docs),
 		cmocka_unit_test(wrong_values_are_told),
+		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(what_is_not_supported_yet_says_so),
 		cmocka_unit_test(what_the_rust_version_had_is_a_warning),
 		cmocka_unit_test(all_errors_are_collected),
