@@ -106,7 +106,8 @@ static int parse_io_priority(struct spec_process *process, const struct node *no
 		return -1;
 	if (!node_exists(&io))
 		return 0;
-	if (parse_word(&io, "class", classes, ARRAY_LEN(classes), &class, err) < 0 ||
+	if (node_need(&io, "class", err) < 0 ||
+	    parse_word(&io, "class", classes, ARRAY_LEN(classes), &class, err) < 0 ||
 	    node_int(&io, "priority", 0, 7, &priority, err) < 0)
 		return -1;
 	process->has_io_priority = true;
