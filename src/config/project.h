@@ -144,6 +144,7 @@ struct service_config {
 	struct config_command stop_command;
 	int stop_signal; /* a number, default SIGTERM */
 	int stop_timeout_ms;
+	int64_t log_bytes;               /* of its log that are kept; default 64 MiB */
 	struct strv watch, watch_ignore; /* patterns of base/glob.h, from workdir */
 	int debounce_ms;
 	bool oneshot, autostart;

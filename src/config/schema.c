@@ -86,6 +86,8 @@ static const struct config_key keys[] = {
          SERVICE(memory_bytes), 4 << 20, INT64_C(1) << 50},
 	{"services.*.limits.pids", "Processes and threads it may have", CFG_INT, SERVICE(pids), 1,
          4 << 20},
+	{"services.*.log_size", "How much of its log is kept", CFG_SIZE, SERVICE(log_bytes),
+         1 << 20, INT64_C(512) << 30},
 	{"services.*.max_restarts", "Restarts in a row before it is given up; 0 is no limit",
          CFG_INT, SERVICE(max_restarts), 0, 1000000},
 	{"services.*.mode", "host or container; container with build or image", CFG_ENUM,

@@ -201,6 +201,7 @@ static struct service_config *service_new(const char *name)
 	service->stop_signal = SIGTERM;
 	service->stop_timeout_ms = 10000;
 	service->debounce_ms = 200;
+	service->log_bytes = 64 << 20;
 	service->autostart = true;
 	service->build.cache = true;
 	service->health = (struct health_config){

@@ -455,6 +455,7 @@ static int start_plan(struct composer *composer, const struct service_config *se
 	set_restart(service, plan);
 	plan->tty = service->tty;
 	plan->has_stdin = service->has_stdin;
+	plan->log_bytes = service->log_bytes;
 	set_stop(service, plan);
 	set_deps(composer->request->config, service, plan);
 	set_health(service, plan);

@@ -191,6 +191,7 @@ json_t *plan_to_json(const struct service_plan *plan)
 	json_set_int(object, "stop_timeout_ms", plan->stop_timeout_ms);
 	json_object_set_new(object, "stop_argv", json_from_raw_strv(&plan->stop_argv));
 	json_set_bool(object, "tty", plan->tty);
+	json_set_int(object, "log_bytes", plan->log_bytes);
 	json_set_bool(object, "stdin", plan->has_stdin);
 	json_set_bool(object, "oneshot", plan->oneshot);
 	array_foreach(code, &plan->success_codes)
@@ -254,6 +255,7 @@ static int plan_from_json(const json_t *object, struct service_plan *plan, struc
 	plan->stop_signal = (int)json_get_int(object, "stop_signal", 0);
 	plan->stop_timeout_ms = json_get_int(object, "stop_timeout_ms", 0);
 	plan->tty = json_get_bool(object, "tty", false);
+	plan->log_bytes = json_get_int(object, "log_bytes", PLAN_LOG_BYTES);
 	plan->has_stdin = json_get_bool(object, "stdin", false);
 	plan->oneshot = json_get_bool(object, "oneshot", false);
 	plan->restart = (enum plan_restart)json_get_int(object, "restart", 0);

@@ -4,18 +4,18 @@
 
 #include <inttypes.h>
 
-#define MAGIC 0x3152474cu /* "LGR1" */
+#define MAGIC 0x3252474cu /* "LGR2" */
 
-/* The head as it lies in the file: naturally aligned but for its end, hence packed. */
+/* The head as it lies in the file. */
 struct head {
 	uint32_t magic, len;
 	uint64_t seq, pos;
 	int64_t mono_ns, real_ns;
-	uint32_t run;
+	uint32_t run, boot;
 	uint8_t stream, flags;
 	uint16_t more_lines;
 	uint32_t sum;
-} __attribute__((packed));
+};
 
 _Static_assert(sizeof(struct head) == LOG_RECORD_HEAD, "the format has no padding");
 
@@ -42,6 +42,11 @@ static uint32_t checksum(const struct head *head, const char *data, size_t len)
 	return (uint32_t)mix(mix(MAGIC, (const char *)head, SUMMED), data, len);
 }
 
+uint32_t log_record_boot(const char *boot_id)
+{
+	return (uint32_t)mix(MAGIC, boot_id, strlen(boot_id));
+}
+
 size_t log_record_encode(const struct log_record *record, char *out)
 {
 	struct head head = {
@@ -52,6 +57,7 @@ size_t log_record_encode(const struct log_record *record, char *out)
 		.mono_ns = record->mono_ns,
 		.real_ns = record->real_ns,
 		.run = record->run,
+		.boot = record->boot,
 		.stream = (uint8_t)record->stream,
 		.flags = (uint8_t)record->flags,
 		.more_lines = (uint16_t)(record->lines - 1),
@@ -89,6 +95,7 @@ long log_record_decode(const char *buf, size_t len, struct log_record *ret)
 		.mono_ns = head.mono_ns,
 		.real_ns = head.real_ns,
 		.run = head.run,
+		.boot = head.boot,
 		.stream = (enum log_stream)head.stream,
 		.flags = head.flags,
 		.lines = head.more_lines + 1u,

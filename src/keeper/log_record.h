@@ -5,7 +5,7 @@
  * ("00000000000000000001.seg") and holding records back to back:
  *
  *   magic u32 | len u32 | seq u64 | pos u64 | mono_ns i64 | real_ns i64 | run u32
- *   stream u8 | flags u8 | lines - 1 u16 | sum u32 | len bytes | size u32
+ *   boot u32 | stream u8 | flags u8 | lines - 1 u16 | sum u32 | len bytes | size u32
  *
  * in host byte order.  Bytes are as written, newline included; a record holds a line,
  * or several whole ones that came together.  Each line has a seq: the record's is its
@@ -29,7 +29,7 @@ enum log_stream { LOG_OUT = 1, LOG_ERR = 2, LOG_EVENT = 3 };
 #define LOG_CONT    1u /* the line goes on in the next record of this stream */
 #define LOG_PARTIAL 2u /* the stream ended here, without a newline */
 
-#define LOG_RECORD_HEAD     52
+#define LOG_RECORD_HEAD     56
 #define LOG_RECORD_OVERHEAD (LOG_RECORD_HEAD + 4)
 #define LOG_RECORD_MAX_DATA (64UL * 1024)
 #define LOG_RECORD_MAX      (LOG_RECORD_MAX_DATA + LOG_RECORD_OVERHEAD)
@@ -39,6 +39,7 @@ struct log_record {
 	uint64_t pos;
 	int64_t mono_ns, real_ns;
 	uint32_t run;
+	uint32_t boot; /* mono_ns are of one clock in records that have the same */
 	enum log_stream stream;
 	unsigned int flags;
 	uint32_t lines; /* 1 for an event and for a piece of a line */
@@ -54,6 +55,9 @@ size_t log_record_encode(const struct log_record *record, char *out);
  * 0 when more bytes are needed, -1 when this is no record.
  */
 long log_record_decode(const char *buf, size_t len, struct log_record *ret);
+
+/* What stands for a boot: proc_boot_id()'s text as a number. */
+uint32_t log_record_boot(const char *boot_id);
 
 /* The size of the record that ends before buf + len, from its last 4 bytes; 0: nonsense. */
 size_t log_record_size_before(const char *buf, size_t len);

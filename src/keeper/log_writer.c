@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/testing.h"
 
 #include <dirent.h>
@@ -146,6 +147,8 @@ static void keep_reserve(struct log_writer *log)
 int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
                     uint32_t segment_count, uint32_t run, struct error *err)
 {
+	char boot_id[PROC_BOOT_ID_SIZE];
+
 	if (fs_mkdirs_private(folder, err) < 0)
 		return -1;
 	log->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -156,6 +159,8 @@ int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment
 	log->segment_bytes = segment_bytes;
 	log->segment_count = segment_count;
 	log->run = run;
+	proc_boot_id(boot_id);
+	log->boot = log_record_boot(boot_id);
 	log->batch = xmalloc(BATCH_SIZE);
 	log_writer_tick(log);
 	keep_reserve(log);
@@ -257,6 +262,7 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
 		.mono_ns = log->mono_ns,
 		.real_ns = log->real_ns,
 		.run = log->run,
+		.boot = log->boot,
 		.stream = stream,
 		.flags = flags,
 		.lines = stream == LOG_EVENT ? 1 : log_record_count_lines(data, len),

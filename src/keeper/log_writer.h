@@ -20,7 +20,7 @@ struct log_writer {
 	int dir, fd;
 	uint64_t segment_bytes;
 	uint32_t segment_count;
-	uint32_t run;
+	uint32_t run, boot;
 	uint64_t seq, pos;        /* of the next record */
 	uint64_t size;            /* of the open segment */
 	int64_t mono_ns, real_ns; /* given to new records */

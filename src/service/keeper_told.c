@@ -1,5 +1,8 @@
 #include "service/supervisor_internal.h"
 
+#define SEGMENT_MIN (INT64_C(128) << 10) /* more than the greatest record */
+#define SEGMENT_MAX (INT64_C(64) << 20)
+
 void service_end_failed_run(struct service *service, enum keeper_op how, char *reason)
 {
 	const struct supervisor_world *world = service->sup->world;
@@ -110,6 +113,23 @@ const struct keeper_events service_keeper_events = {
 	.on_gone = on_keeper_gone,
 };
 
+/*
+ * Eight segments, so that an eighth goes at a time; of a big log more, as finding a
+ * place in one is reading it.
+ */
+static void cut_log(int64_t bytes, struct keeper_spec *spec)
+{
+	int64_t segment = bytes / 8;
+
+	segment = segment < SEGMENT_MIN   ? SEGMENT_MIN
+	          : segment > SEGMENT_MAX ? SEGMENT_MAX
+	                                  : segment;
+	spec->segment_bytes = (uint64_t)segment;
+	spec->segment_count = (uint32_t)((bytes + segment - 1) / segment);
+	if (spec->segment_count < 2)
+		spec->segment_count = 2;
+}
+
 void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 {
 	const struct supervisor_paths *paths = &service->sup->paths;
@@ -127,9 +147,8 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 		.tty = plan->tty,
 		.has_stdin = plan->has_stdin,
 		.signals_leader = plan->mode == PLAN_CONTAINER,
-		.segment_bytes = paths->segment_bytes,
-		.segment_count = paths->segment_count,
 	};
+	cut_log(plan->log_bytes, ret);
 	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);
 	strv_copy(&ret->env, service->env.len ? &service->env : &plan->env);
 	strv_copy(&ret->stop_args, &plan->stop_argv);

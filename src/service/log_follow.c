@@ -85,6 +85,12 @@ void log_merge_add(struct log_merge *merge, struct log_cursor *cursor, size_t ta
 	*array_add(&merge->heads) = (struct head){.cursor = cursor, .tag = tag};
 }
 
+/* By the clock that nobody sets, where both are of the same boot. */
+static bool is_older(const struct log_entry *a, const struct log_entry *b)
+{
+	return a->boot == b->boot ? a->mono_ns < b->mono_ns : a->real_ns < b->real_ns;
+}
+
 int log_merge_next(struct log_merge *merge, struct log_entry *ret, size_t *ret_tag,
                    struct error *err)
 {
@@ -98,7 +104,7 @@ int log_merge_next(struct log_merge *merge, struct log_entry *ret, size_t *ret_t
 				return -1;
 			head->has_entry = found > 0;
 		}
-		if (head->has_entry && (!oldest || head->entry.real_ns < oldest->entry.real_ns))
+		if (head->has_entry && (!oldest || is_older(&head->entry, &oldest->entry)))
 			oldest = head;
 	}
 	if (!oldest)

@@ -5,7 +5,7 @@
  *	until it says 0: the end for now.  To follow, watch the same folders
  *	(log_watch) and go on when they have grown.
  *
- * Merged oldest first by wall clock; within a service order is by seq.  What is to
+ * Merged oldest first, whatever the wall clock was set to; within a service by seq.  What is to
  * be the last N is counted first, then skipped to, so memory does not grow with N.
  * Lifecycle events are left out where a filter is about text (stream, level,
  * pattern); gaps are always told.  A line that says no level has that of the line

@@ -32,7 +32,7 @@ struct log_entry {
 	enum log_entry_kind kind;
 	/* Of a gap: seq is the first missing one, real_ns and mono_ns those of what follows. */
 	uint64_t seq, pos;
-	uint32_t run;
+	uint32_t run, boot;
 	int64_t mono_ns, real_ns;
 	uint64_t gap_records, gap_bytes;
 	/* Of a record; data includes its newline when it has one. */
@@ -75,7 +75,7 @@ int log_watch_fd(const struct log_watch *watch);
 /* Empties the descriptor: call it, then read every cursor to its end. */
 void log_watch_clear(struct log_watch *watch);
 
-/* Several cursors as one, oldest entry first by wall clock. */
+/* Several cursors as one, oldest entry first; between boots that is by wall clock. */
 struct log_merge;
 
 struct log_merge *log_merge_new(void);

@@ -15,6 +15,7 @@ void service_plan_init(struct service_plan *plan, const char *name)
 	                   .retries = 3},
 		.stop_signal = SIGTERM,
 		.stop_timeout_ms = 10000,
+		.log_bytes = PLAN_LOG_BYTES,
 		.restart = PLAN_RESTART_ON_FAILURE,
 	};
 }

@@ -48,6 +48,8 @@ struct plan_health {
 
 enum plan_restart { PLAN_RESTART_NO, PLAN_RESTART_ON_FAILURE, PLAN_RESTART_ALWAYS };
 
+#define PLAN_LOG_BYTES (INT64_C(64) << 20)
+
 struct service_plan {
 	char *name;
 	char *group; /* the service this is a replica of; NULL: it is the only one */
@@ -66,6 +68,7 @@ struct service_plan {
 	int64_t stop_timeout_ms;
 	struct strv stop_argv;    /* the stop command; empty: the signal only */
 	bool tty, has_stdin;      /* a terminal; else standard input is a pipe */
+	int64_t log_bytes;        /* of its log that are kept */
 	bool oneshot;             /* ready means completed */
 	ARRAY(int) success_codes; /* besides 0 */
 	enum plan_restart restart;

@@ -12,10 +12,6 @@ struct supervisor *supervisor_new(const struct supervisor_world *world,
 
 	sup->world = world;
 	sup->paths = *paths;
-	if (sup->paths.segment_bytes == 0)
-		sup->paths.segment_bytes = 8u << 20;
-	if (sup->paths.segment_count == 0)
-		sup->paths.segment_count = 8;
 	sup->events = events;
 	sup->data = data;
 	return sup;

@@ -108,8 +108,6 @@ struct supervisor_paths {
 	/* The socket for sd_notify(3); NULL, or returns NULL: there is none. */
 	char *(*notify)(const char *project, const char *service, void *data);
 	void *data;
-	uint64_t segment_bytes; /* 0: 8 MiB */
-	uint32_t segment_count; /* 0: 8 */
 };
 
 /* world, events and data must outlive it. */

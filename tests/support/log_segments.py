@@ -2,13 +2,14 @@
 
 import struct
 
-HEAD = struct.Struct("=IIQQqqIBBHI")
+HEAD = struct.Struct("=IIQQqqIIBBHI")
 STREAMS = {1: "out", 2: "err", 3: "event"}
 
 
 class Record:
     def __init__(self, fields, data):
-        _, _, self.seq, self.pos, self.mono_ns, self.real_ns, self.run, stream, self.flags, lines, _ = fields
+        (_, _, self.seq, self.pos, self.mono_ns, self.real_ns, self.run, _, stream, self.flags, lines,
+         _) = fields
         self.stream, self.lines, self.data = STREAMS[stream], lines + 1, data
 
     @property

@@ -1,5 +1,6 @@
 """What several rows do: projects of many services, and a look at every line that was stored."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.parse
 
+from support import audit
 from support.log_segments import read_log
 from support.sandbox import wait_readable
 
@@ -51,6 +53,32 @@ def identities(project):
     return {name: (s["pid"], s["run"]) for name, s in project.services().items()}
 
 
+def read_digest(process):
+    """(SHA-256, length) of all that a started command writes."""
+    digest, size = hashlib.sha256(), 0
+    while piece := process.stdout.read1(1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
+
+
+def raw_digest(project, name):
+    """(SHA-256, length) of `logs --raw`."""
+    process = project.popen("logs", "--raw", "-n", "100000000", name)
+    found = read_digest(process)
+    result = project.sandbox.finish(process)
+    assert result.status == 0, str(result)
+    return found
+
+
+def log_folder(project, name):
+    return next((project.sandbox.root / "state/locald/logs").glob(f"*/{name}"))
+
+
+def keeper_of(project, name):
+    return audit.processes()[project.service(name)["pid"]].parent
+
+
 def kill(pid, signo=signal.SIGKILL):
     """Returns when the process is gone."""
     pidfd = os.pidfd_open(pid)
@@ -61,9 +89,10 @@ def kill(pid, signo=signal.SIGKILL):
         os.close(pidfd)
 
 
-def rss_kib(pid):
+def rss_kib(pid, which="VmRSS"):
+    """VmHWM is the most it ever was."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+        return next(int(line.split()[1]) for line in file if line.startswith(f"{which}:"))
 
 
 def cpu_seconds(pid):

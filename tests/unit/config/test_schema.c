@@ -39,7 +39,8 @@ static void every_key_is_read(void **state)
 		"[service.web]\ntype = 'container'\ncommand = ['a', 'b']\nworkdir = 'w'\n"
 		"port = 3000\nenv = { B = '${A}' }\nenv_file = ['.env', 'b.env']\n"
 		"depends_on = { db = 'started', seed = 'completed', api = 'ready' }\n"
-		"restart = 'no'\nstop_signal = 'INT'\nstop_timeout = '1.5s'\noneshot = true\n"
+		"restart = 'no'\nlog_size = '1.5GiB'\nstop_signal = 'INT'\nstop_timeout = "
+		"'1.5s'\noneshot = true\n"
 		"autostart = false\nmode = 'host'\nimage = 'i'\nuser = '1:2'\nentrypoint = []\n"
 		"replicas = 1\ntty = false\nexpose = 'loopback'\nnetwork = 'host'\n"
 		"[service.web.health_check]\ntype = 'tcp'\npath = '/x'\ncommand = 'c'\n"
@@ -70,6 +71,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(web->depends_on.list.items[1].until, DEPENDENCY_COMPLETED);
 	assert_int_equal(web->depends_on.list.items[2].until, DEPENDENCY_READY);
 	assert_int_equal(web->restart, RESTART_NO);
+	assert_int_equal(web->log_bytes, INT64_C(3) << 29);
 	assert_int_equal(web->stop_signal, SIGINT);
 	assert_int_equal(web->stop_timeout_ms, 1500);
 	assert_true(web->oneshot);
@@ -92,7 +94,7 @@ static void every_key_is_read(void **state)
 	assert_false(web->build.cache);
 	assert_string_equal(web->build.env.list.items[0].name, "C");
 	assert_int_equal(service_place_of(web, "port")->pos.line, 14);
-	assert_int_equal(service_place_of(web, "health_check.path")->pos.line, 33);
+	assert_int_equal(service_place_of(web, "health_check.path")->pos.line, 34);
 	assert_int_equal(project_place_of(project, "workspace")->pos.line, 4);
 	assert_null(service_place_of(web, "nothing"));
 }
@@ -109,6 +111,7 @@ static void defaults_are_those_of_the_docs(void **state)
 	assert_int_equal(a->restart, RESTART_ON_FAILURE);
 	assert_int_equal(a->stop_signal, SIGTERM);
 	assert_int_equal(a->stop_timeout_ms, 10000);
+	assert_int_equal(a->log_bytes, 64 << 20);
 	assert_true(a->autostart);
 	assert_true(a->build.is_set);
 	assert_true(a->build.cache);
@@ -191,6 +194,10 @@ static const struct wrong_value {
          2, 16, NULL},
 	{"[services.a]\nstop_timeout = -1", "C011",
          "services.a.stop_timeout: expected 0 to 3600 seconds, got -1", 2, 16, NULL},
+	{"[services.a]\nlog_size = '1000K'", "C011",
+         "services.a.log_size: expected bytes, or a size from \"1M\" on such as \"512M\" or "
+         "\"1.5G\", got \"1000K\"",
+         2, 12, NULL},
 	{"[services.a]\nhealth_check.interval = 0", "C011",
          "services.a.health_check.interval: expected 0.05 to 3600 seconds, got 0", 2, 25, NULL},
 	{"[services.a]\nhealth_check.retries = 0", "C011",

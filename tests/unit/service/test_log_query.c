@@ -65,7 +65,7 @@ static int tear_down(void **state)
 
 static void put(struct fixture *f, int i, enum log_stream stream, const char *text)
 {
-	f->logs[i].real_ns = f->now++;
+	f->logs[i].real_ns = f->logs[i].mono_ns = f->now++;
 	log_writer_add(&f->logs[i], stream, 0, text, strlen(text));
 	log_writer_flush(&f->logs[i]);
 }

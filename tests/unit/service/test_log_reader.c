@@ -446,11 +446,10 @@ static void test_watch_tells_of_growth(void **state)
 	log_watch_free(watch);
 }
 
-static void test_merge_is_by_time(void **state)
+/* Two logs that take turns, the clock being set back by 100 after the first line of each. */
+static void merge_two(struct fixture *f, uint32_t boot_of_second, struct strbuf *got)
 {
-	struct fixture *f = *state;
 	struct log_merge *merge = log_merge_new();
-	cleanup(strbuf_release) struct strbuf got = STRBUF_INIT;
 	struct log_entry entry;
 	size_t tag;
 
@@ -460,8 +459,10 @@ static void test_merge_is_by_time(void **state)
 		cleanup_free char *dir = path_join(f->dir, name);
 
 		assert_int_equal(log_writer_open(&writer, dir, 1 << 20, 4, 1, &f->err), 0);
+		writer.boot += log * boot_of_second;
 		for (int i = 0; i < 3; i++) {
-			writer.real_ns = i * 10 + log;
+			writer.mono_ns = i * 10 + log;
+			writer.real_ns = writer.mono_ns + (i > 0 ? 0 : 100);
 			log_writer_add(&writer, LOG_OUT, 0, "x\n", 2);
 		}
 		log_writer_flush(&writer);
@@ -469,9 +470,24 @@ static void test_merge_is_by_time(void **state)
 		log_merge_add(merge, log_cursor_new(dir, &f->err), (size_t)log);
 	}
 	while (log_merge_next(merge, &entry, &tag, &f->err) == 1)
-		strbuf_addf(&got, "%zu@%" PRId64 " ", tag, entry.real_ns);
-	assert_string_equal(got.buf, "0@0 1@1 0@10 1@11 0@20 1@21 ");
+		strbuf_addf(got, "%zu@%" PRId64 " ", tag, entry.real_ns);
 	log_merge_free(merge);
+}
+
+static void test_merge_is_by_the_clock_that_nobody_sets(void **state)
+{
+	cleanup(strbuf_release) struct strbuf got = STRBUF_INIT;
+
+	merge_two(*state, 0, &got);
+	assert_string_equal(got.buf, "0@100 1@101 0@10 1@11 0@20 1@21 ");
+}
+
+static void test_merge_between_boots_is_by_wall_clock(void **state)
+{
+	cleanup(strbuf_release) struct strbuf got = STRBUF_INIT;
+
+	merge_two(*state, 1, &got);
+	assert_string_equal(got.buf, "0@100 0@10 0@20 1@101 1@11 1@21 ");
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -491,7 +507,8 @@ int main(void)
 		TEST(test_a_torn_tail_is_waited_for),
 		TEST(test_exits_and_last_lines),
 		TEST(test_watch_tells_of_growth),
-		TEST(test_merge_is_by_time),
+		TEST(test_merge_is_by_the_clock_that_nobody_sets),
+		TEST(test_merge_between_boots_is_by_wall_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,95 @@
+"""The disk of the state is full: services go on, what is not stored is counted, and it is over soon after."""
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from support.log_segments import Account
+from support.waiting import until
+
+from . import loads
+
+ROW = "R18"
+TITLE = "Disk full"
+PASS = "8 MiB for the state, full: services go on; `status` says so with the bytes that were dropped; 100 " \
+       "SIGKILLs of the daemon meanwhile: 100/100 states load; recovery ≤ 2 s after space is freed; stored + " \
+       "evicted + dropped == written"
+
+SERVICES = 4
+
+
+@pytest.fixture
+def small_disk(sandbox):
+    """The state on a disk of 8 MiB."""
+    state = sandbox.root / "state"
+    if os.getuid() != 0:
+        pytest.skip("only root can mount a small disk for the state")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "none", state],
+                          stderr=subprocess.PIPE, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
+    yield state
+    sandbox.shutdown()
+    subprocess.run(["umount", state], check=True)
+
+
+def fill(hog):
+    """Takes what room is left, to the last page."""
+    with contextlib.suppress(OSError), hog.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x" * 65536)
+    with contextlib.suppress(OSError), hog.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+
+
+def full_services(project):
+    return [s for s in project.services().values() if s.get("log_full")]
+
+
+def written(ledgers):
+    return {path.name: loads.ledger(path)["written_out"] for path in ledgers.iterdir()}
+
+
+def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
+    kills = row.choose(4, 100)
+    ledgers, hog = sandbox.root / "ledgers", small_disk / "hog"
+    ledgers.mkdir()
+    project = sandbox.project("".join(
+        loads.service(f"s{i}", [svc, "ledger", ledgers / f"s{i}", ",", "lines", 0, 200, 100],
+                      type="worker", log_size="1MiB") for i in range(SERVICES)))
+    project.up()
+    before = loads.identities(project)
+    fill(hog)
+    until(lambda: len(full_services(project)) == SERVICES, timeout=30)
+    said = re.findall(r"log disk full, [\d.,]+ \w+ dropped", project.run("status").out)
+    row.figure("services of which status says `log disk full, N … dropped`", len(said), wanted=SERVICES)
+
+    loaded = 0
+    for _ in range(kills):
+        sandbox.kill_daemon()
+        fill(hog)
+        loaded += loads.identities(project) == before
+        time.sleep(row.random.uniform(0, 0.05))
+    row.figure("states that load after a SIGKILL", f"{loaded}/{kills}", wanted=f"{kills}/{kills}")
+    seen = written(ledgers)
+    until(lambda: all(now > seen[name] for name, now in written(ledgers).items()))
+    row.figure("services that go on", sum(loads.identities(project)[n] == before[n] for n in before),
+               wanted=SERVICES)
+
+    began = time.monotonic()
+    hog.unlink()
+    until(lambda: not full_services(project), timeout=30)
+    row.took("recovery after space is freed", time.monotonic() - began, limit=2)
+    project.run("stop")
+    dropped = off = 0
+    for name, wrote in written(ledgers).items():
+        account = Account(loads.log_folder(project, name))
+        dropped += account.dropped
+        off += abs(account.position - wrote) + abs(account.unexplained_gap)
+    row.at_least("bytes dropped, and told", dropped, 1)
+    row.figure("bytes that are not accounted for", off, wanted=0)
