@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "base/version.h"
+#include "keeper/protocol.h"
 #include "loop/child.h"
 
 #include <errno.h>
@@ -86,6 +87,8 @@ static pid_t spawn(const struct paths *paths, const char *program, int ready, in
 	for (char **entry = environ; *entry; entry++)
 		strv_add(&env, *entry);
 	strv_env_set(&env, "LOCALD_SANDBOX", paths->sandbox ? paths->sandbox : "");
+	/* Started from within a service, it is none of its processes. */
+	strv_env_unset(&env, KEEPER_RUN_VARIABLE);
 	return child_spawn(
 		&(struct child_spec){
 			.path = self,

@@ -211,6 +211,18 @@ static void add_log_problem(const json_t *service, const struct style *style, st
 	strbuf_addch(out, '\n');
 }
 
+static void add_lost_keeper(const json_t *service, const struct style *style, struct strbuf *out)
+{
+	const char *name = json_get_str(service, "name", "?");
+
+	if (!json_get_bool(service, "degraded", false))
+		return;
+	add_problem(out, style, name, "its keeper was lost, and another took over", NULL);
+	strbuf_addf(out, "   %s locald restart ", style_glyph_text(style, GLYPH_ARROW));
+	service_add_text(out, name);
+	strbuf_addch(out, '\n');
+}
+
 static void add_service_problems(const json_t *service, const struct style *style,
                                  struct strbuf *out)
 {
@@ -228,6 +240,7 @@ static void add_service_problems(const json_t *service, const struct style *styl
 		strbuf_adds(out, " --since-start\n");
 	}
 	add_log_problem(service, style, out);
+	add_lost_keeper(service, style, out);
 	service_add_warnings(out, service);
 }
 

@@ -340,7 +340,8 @@ static int watch_signals(struct daemon *daemon, struct error *err)
 		if (loop_add_signal(daemon->loop, signals[i], on_signal, daemon,
 		                    &daemon->signals[i], err) < 0)
 			return -1;
-	return 0;
+	/* Keepers, and what lost its keeper. */
+	return loop_reap_orphans(daemon->loop, &daemon->orphans, err);
 }
 
 static int find_programs(struct daemon *daemon, struct error *err)
@@ -484,6 +485,7 @@ void daemon_release(struct daemon *daemon)
 	state_db_close(daemon->db);
 	for (size_t i = 0; i < ARRAY_LEN(daemon->signals); i++)
 		loop_source_free(daemon->signals[i]);
+	loop_source_free(daemon->orphans);
 	loop_source_free(daemon->route_timer);
 	free(daemon->self);
 	free(daemon->keeper);

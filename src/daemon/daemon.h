@@ -48,7 +48,7 @@ struct daemon {
 	struct proxy_worker *proxy; /* NULL when no port could be had; the log says why */
 	struct relay_worker *relay; /* for containers with a network of their own */
 	struct http_server *server;
-	struct loop_source *signals[3];
+	struct loop_source *signals[3], *orphans;
 	struct loop_source *route_timer; /* gathers route changes of one round of the loop */
 	uint64_t routes_version;
 	ARRAY(struct project *) projects;

@@ -41,6 +41,8 @@ static json_t *exit_to_json(const struct service_snapshot *service)
 	json_set_int(object, "code", last->code);
 	json_set_int(object, "signal", last->signal);
 	json_set_bool(object, "killed", last->killed);
+	if (last->killed_count > 0)
+		json_set_int(object, "killed_count", last->killed_count);
 	json_set_int(object, "run_ms", last->run_ms);
 	if (service->exited_real_ns > 0)
 		json_set_int(object, "ago_ms",
@@ -118,6 +120,8 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	}
 	if (service->next_try_ms >= 0)
 		json_set_int(object, "next_try_ms", service->next_try_ms);
+	if (service->is_degraded)
+		json_set_bool(object, "degraded", true);
 	if (service->dropped_bytes > 0 || service->is_log_full) {
 		json_set_bool(object, "log_full", service->is_log_full);
 		json_set_int(object, "log_dropped_bytes", (int64_t)service->dropped_bytes);
@@ -188,9 +192,9 @@ static void add_usage(struct daemon *daemon, const struct project *project,
 
 		if (!supervisor_find(daemon->supervisor, project->id,
 		                     json_get_str(object, "name", ""), &service) ||
-		    service.pid <= 0 || service.keeper <= 0)
+		    service.pid <= 0 || service.root <= 0)
 			continue;
-		sum = usage_of(usage, service.keeper);
+		sum = usage_of(usage, service.root);
 		json_set_int(object, "cpu_ms", sum.cpu_ms);
 		json_set_int(object, "memory_bytes", sum.memory_bytes);
 	}

@@ -1,6 +1,7 @@
 #include "keeper/keeper.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "keeper/log_tail.h"
 
 #include <errno.h>
@@ -21,6 +22,20 @@ static bool send_packet(struct keeper_client *client, const struct keeper_packet
 	/* A client that does not read is let go; it can connect again and ask. */
 	n = send(client->fd, text.buf, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n == (ssize_t)text.len;
+}
+
+/* Where no descriptors can be passed, because too many are on their way, it goes without. */
+static bool send_status_and_ends(struct keeper *keeper, struct keeper_client *client,
+                                 const struct keeper_packet *packet)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT_MAX(KEEPER_PACKET_MAX);
+	cleanup(error_release) struct error err = ERROR_INIT;
+	int fds[PROGRAM_ENDS_MAX];
+	size_t count = program_io_ends(&keeper->io, fds);
+
+	keeper_packet_encode(packet, &text);
+	return fd_send_message(client->fd, text.buf, text.len, fds, count, &err) == 0 ||
+	       (err.code == ETOOMANYREFS && send_packet(client, packet));
 }
 
 /* Listens to the output as long as somebody is attached. */
@@ -116,8 +131,12 @@ static const char *attach(struct keeper *keeper, struct keeper_client *client,
 	(void)setsockopt(client->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	log_writer_flush(&keeper->log);
 	log_tail_read(&keeper->log, HISTORY_BYTES, tell_history, &history);
-	for (int i = 0; i < 2; i++)
-		tell_history(keeper->io.captures[i].buf, keeper->io.captures[i].len, &history);
+	for (int i = 0; i < 2; i++) {
+		size_t len;
+		const char *bytes = capture_unfinished(&keeper->io.captures[i], &len);
+
+		tell_history(bytes, len, &history);
+	}
 	client->is_attached = true;
 	set_taps(keeper);
 	return NULL;
@@ -173,6 +192,7 @@ static bool obey(struct keeper *keeper, struct keeper_client *client,
 	switch (request->op) {
 	case KEEPER_SUBSCRIBE:
 		client->is_subscribed = true;
+		client->wants_ends = request->hold;
 		fallthrough;
 	case KEEPER_HELLO:
 		*reply = status_packet(keeper);
@@ -207,6 +227,15 @@ static bool obey(struct keeper *keeper, struct keeper_client *client,
 	return refusal != NULL;
 }
 
+static bool send_reply(struct keeper *keeper, struct keeper_client *client,
+                       const struct keeper_packet *reply)
+{
+	if (!client->wants_ends)
+		return send_packet(client, reply);
+	client->wants_ends = false;
+	return send_status_and_ends(keeper, client, reply);
+}
+
 void keeper_serve(struct keeper *keeper, struct keeper_client *client)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -230,6 +259,6 @@ void keeper_serve(struct keeper *keeper, struct keeper_client *client)
 	}
 	/* Telling subscribers may have let go of this one. */
 	if (has_reply && client < keeper->clients + keeper->client_count && client->fd == fd &&
-	    !send_packet(client, &reply))
+	    !send_reply(keeper, client, &reply))
 		drop_client(keeper, client);
 }

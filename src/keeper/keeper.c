@@ -8,7 +8,6 @@
 #include "base/testing.h"
 #include "keeper/launch.h"
 #include "keeper/notify.h"
-#include "keeper/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +70,21 @@ static int open_notify(struct keeper *keeper, struct error *err)
 	return keeper->spec->notify && keeper->notify_fd < 0 ? -1 : 0;
 }
 
-int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct error *err)
+/* Without what the keeper before held there is no reason to take over: the daemon ends the tree. */
+static int open_program_io(struct keeper *keeper, int passed, struct error *err)
+{
+	const struct keeper_spec *spec = keeper->spec;
+
+	if (spec->adopt_pid == 0)
+		return program_io_open(&keeper->io, spec, err);
+	if (!program_io_adopt(&keeper->io, spec, passed))
+		return error_set(err, EINVAL, "the output of the service was not passed on");
+	spool_recover(&keeper->io.spool, &keeper->log);
+	return 0;
+}
+
+int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, int passed,
+                struct error *err)
 {
 	*keeper = (struct keeper){
 		.spec = spec,
@@ -80,6 +93,7 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 		.signal_fd = -1,
 		.listen_fd = -1,
 		.notify_fd = -1,
+		.leader_fd = -1,
 		.status = {.state = KEEPER_STARTING,
 	                   .run = spec->run,
 	                   .exit_code = -1,
@@ -91,9 +105,10 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, struct er
 	if (tree_check(err) < 0 || open_signals(keeper, err) < 0 ||
 	    log_writer_open(&keeper->log, spec->log_dir, spec->segment_bytes, spec->segment_count,
 	                    spec->run, err) < 0 ||
-	    program_io_open(&keeper->io, spec, err) < 0 || open_notify(keeper, err) < 0 ||
+	    open_program_io(keeper, passed, err) < 0 || open_notify(keeper, err) < 0 ||
 	    open_socket(keeper, err) < 0)
 		return -1;
+	spool_keep(&keeper->io.spool, &keeper->log);
 	return 0;
 }
 
@@ -116,6 +131,9 @@ void keeper_release(struct keeper *keeper)
 		close(keeper->clients[i].fd);
 	program_io_release(&keeper->io);
 	close_fd(&keeper->signal_fd);
+	close_fd(&keeper->leader_fd);
+	free(keeper->run_mark);
+	array_release(&keeper->killed.ids);
 	log_writer_release(&keeper->log);
 }
 
@@ -192,7 +210,8 @@ static void start_program(struct keeper *keeper)
 
 void keeper_signal_all(struct keeper *keeper, int signo)
 {
-	pid_t group = keeper->is_leader_gone ? 0 : keeper->status.pid;
+	bool is_ours = !keeper->run_mark;
+	pid_t group = !is_ours || keeper->is_leader_gone ? 0 : keeper->status.pid;
 
 	/* While the leader is not reaped nobody else can have its number, or its group's. */
 	if (group > 0 && keeper->spec->signals_leader) {
@@ -201,7 +220,7 @@ void keeper_signal_all(struct keeper *keeper, int signo)
 	}
 	if (group > 0)
 		(void)kill(-group, signo);
-	tree_signal(signo, group);
+	tree_signal(keeper_marks(keeper), signo, group);
 }
 
 static void ask_to_end(struct keeper *keeper)
@@ -215,6 +234,13 @@ static void begin_grace(struct keeper *keeper)
 {
 	keeper->phase = PHASE_GRACE;
 	keeper->deadline_ms = clock_mono_ms() + keeper->spec->stop_timeout_ms;
+}
+
+void keeper_begin_grace(struct keeper *keeper)
+{
+	begin_grace(keeper);
+	ask_to_end(keeper);
+	tell_state(keeper, KEEPER_STOPPING);
 }
 
 void keeper_begin_stop(struct keeper *keeper)
@@ -244,7 +270,8 @@ void keeper_begin_stop(struct keeper *keeper)
 
 static void sweep(struct keeper *keeper)
 {
-	tree_kill();
+	tree_kill(keeper_marks(keeper), &keeper->killed);
+	keeper->status.killed_count = (uint32_t)keeper->killed.ids.len;
 	keeper->next_sweep_ms = clock_mono_ms() + keeper->sweep_delay_ms;
 	keeper->sweep_delay_ms *= 2;
 	if (keeper->sweep_delay_ms > SWEEP_LAST_MS)
@@ -286,8 +313,8 @@ static void reap(struct keeper *keeper)
 		siginfo_t info = {0};
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0) {
-			keeper->is_tree_gone = errno == ECHILD;
-			return;
+			keeper->is_tree_gone = errno == ECHILD && !keeper->run_mark;
+			break;
 		}
 		if (info.si_pid == 0)
 			break;
@@ -298,12 +325,12 @@ static void reap(struct keeper *keeper)
 			has_stop_ended = info.si_code != CLD_EXITED || info.si_status != 0;
 		}
 	}
-	/* Some are left, for which the leader's end or a stop command that failed changes things.
+	/* For those that are left the leader's end, or a stop command that failed, changes things.
 	 */
+	if (keeper->is_tree_gone)
+		return;
 	if (keeper->is_leader_gone && !was_leader_gone && keeper->phase == PHASE_RUNNING) {
-		begin_grace(keeper);
-		ask_to_end(keeper);
-		tell_state(keeper, KEEPER_STOPPING);
+		keeper_begin_grace(keeper);
 	} else if (keeper->phase == PHASE_GRACE &&
 	           (has_stop_ended || (keeper->is_leader_gone && !was_leader_gone &&
 	                               keeper->spec->stop_args.len > 0))) {
@@ -350,6 +377,8 @@ static int poll_timeout(const struct keeper *keeper)
 		next = keeper->deadline_ms;
 	if (keeper->phase == PHASE_KILLING && keeper->next_sweep_ms < next)
 		next = keeper->next_sweep_ms;
+	if (keeper->run_mark && keeper->is_leader_gone && keeper->next_look_ms < next)
+		next = keeper->next_look_ms;
 	if (keeper->status.log_full && keeper->next_drops_ms < next)
 		next = keeper->next_drops_ms;
 	if (next == INT64_MAX)
@@ -359,7 +388,15 @@ static int poll_timeout(const struct keeper *keeper)
 	return next - now > INT32_MAX ? INT32_MAX : (int)(next - now);
 }
 
-enum polled { POLL_SIGNAL, POLL_LISTEN, POLL_NOTIFY, POLL_INPUT, POLL_OUTPUT, POLL_CLIENT = 6 };
+enum polled {
+	POLL_SIGNAL,
+	POLL_LISTEN,
+	POLL_NOTIFY,
+	POLL_LEADER,
+	POLL_INPUT,
+	POLL_OUTPUT,
+	POLL_CLIENT = POLL_OUTPUT + 2
+};
 
 static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 {
@@ -369,6 +406,8 @@ static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 	fds[POLL_SIGNAL] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
 	fds[POLL_LISTEN] = (struct pollfd){.fd = keeper->listen_fd, .events = POLLIN};
 	fds[POLL_NOTIFY] = (struct pollfd){.fd = keeper->notify_fd, .events = POLLIN};
+	fds[POLL_LEADER] = (struct pollfd){.fd = keeper->is_leader_gone ? -1 : keeper->leader_fd,
+	                                   .events = POLLIN};
 	fds[POLL_INPUT] = (struct pollfd){.fd = -1, .events = POLLOUT};
 	if (program_io_is_pending(io))
 		fds[POLL_INPUT].fd = io->input;
@@ -402,6 +441,8 @@ static void turn(struct keeper *keeper, int timeout_ms)
 		keeper_hear(keeper);
 	if (fds[POLL_SIGNAL].revents)
 		read_signals(keeper);
+	if (keeper->run_mark)
+		keeper_look_after_adopted(keeper, fds[POLL_LEADER].revents != 0);
 	if (fds[POLL_INPUT].revents)
 		program_io_flush(&keeper->io);
 	/* Backwards, and by descriptor: a client that goes moves the last one to its place. */
@@ -411,6 +452,12 @@ static void turn(struct keeper *keeper, int timeout_ms)
 			keeper_serve(keeper, &keeper->clients[i]);
 	if (fds[POLL_LISTEN].revents)
 		keeper_accept(keeper);
+}
+
+static void write_down(struct keeper *keeper)
+{
+	log_writer_flush(&keeper->log);
+	spool_keep(&keeper->io.spool, &keeper->log);
 }
 
 static bool has_subscriber(const struct keeper *keeper)
@@ -423,11 +470,11 @@ static bool has_subscriber(const struct keeper *keeper)
 
 static char *exit_event(const struct keeper *keeper)
 {
-	return xasprintf("event=exit\ncode=%d\nsignal=%d\nkilled=%d\nrequested=%d\n"
-	                 "run_ms=%" PRId64 "\n",
+	return xasprintf("event=exit\ncode=%d\nsignal=%d\nkilled=%d\n"
+	                 "killed_count=%" PRIu32 "\nrequested=%d\nrun_ms=%" PRId64 "\n",
 	                 keeper->status.exit_code, keeper->status.exit_signal,
-	                 keeper->status.killed, keeper->is_stop_requested,
-	                 clock_mono_ms() - keeper->started_ms);
+	                 keeper->status.killed, keeper->status.killed_count,
+	                 keeper->is_stop_requested, clock_mono_ms() - keeper->started_ms);
 }
 
 static void finish(struct keeper *keeper)
@@ -441,8 +488,11 @@ static void finish(struct keeper *keeper)
 	keeper->status.state = KEEPER_EXITED;
 	fault_point("keeper.tree_gone");
 	/* The status must be somewhere before we go: on the disk, or else with a client. */
-	while (!log_writer_finish(&keeper->log, event) && !has_subscriber(keeper))
+	while (!log_writer_finish(&keeper->log, event) && !has_subscriber(keeper) &&
+	       !log_writer_is_removed(&keeper->log)) {
 		turn(keeper, DISK_RETRY_MS);
+		write_down(keeper);
+	}
 	/* Whoever hears of the end may start the next keeper at once: leave it the place. */
 	fault_point("keeper.exit_recorded");
 	close_sockets(keeper);
@@ -466,12 +516,15 @@ static void tell_drops(struct keeper *keeper)
 
 void keeper_run(struct keeper *keeper)
 {
-	start_program(keeper);
-	log_writer_flush(&keeper->log);
+	if (keeper->spec->adopt_pid > 0)
+		keeper_adopt(keeper);
+	else
+		start_program(keeper);
+	write_down(keeper);
 	while (!keeper->is_tree_gone) {
 		turn(keeper, poll_timeout(keeper));
 		run_timers(keeper);
-		log_writer_flush(&keeper->log);
+		write_down(keeper);
 		tell_drops(keeper);
 	}
 	finish(keeper);

@@ -74,9 +74,11 @@ bool log_segment_parse(const char *name, uint64_t *ret_first_seq);
 /*
  * Events.  The first line is event=<name>:
  *   start    pid, argv0
+ *   adopt    pid: the keeper was lost, and another took over
  *   fail     errno, text: the program could not be executed
  *   stop     a stop was asked for
  *   drop     records, lines, bytes, errno: not stored, the disk refused them (records are
  *            seqs, lines those of the service among them)
- *   exit     code (-1: signal), signal, killed, requested, run_ms
+ *   exit     code (-1: signal), signal (both: not known), killed, killed_count, requested,
+ *            run_ms
  */

@@ -38,26 +38,36 @@ static bool is_output(const struct log_writer *log, const struct log_record *rec
 	return record->run == log->run && record->stream != LOG_EVENT;
 }
 
-/* Goes back over whole records; what is left of `max`, 0 where the run began. */
-static size_t go_back(const struct log_writer *log, struct view *view, size_t max)
+/* What is looked for: about the last `max` bytes, but nothing before `pos`. */
+struct wanted {
+	size_t max;
+	uint64_t pos;
+	bool is_found; /* where it begins */
+};
+
+/* Goes back over whole records. */
+static void go_back(const struct log_writer *log, struct view *view, struct wanted *wanted)
 {
 	struct log_record record;
 	size_t size;
 
-	while (max > 0 && view->from > 0) {
+	while (!wanted->is_found && view->from > 0) {
 		size = log_record_size_before(view->map, view->from);
-		if (size == 0 || size > view->from ||
-		    log_record_decode(view->map + view->from - size, size, &record) != (long)size ||
-		    record.run != log->run)
-			return 0;
+		wanted->is_found = size == 0 || size > view->from ||
+		                   log_record_decode(view->map + view->from - size, size,
+		                                     &record) != (long)size ||
+		                   record.run != log->run || record.pos < wanted->pos;
+		if (wanted->is_found)
+			return;
 		view->from -= size;
 		if (is_output(log, &record))
-			max -= record.len < max ? record.len : max;
+			wanted->max -= record.len < wanted->max ? record.len : wanted->max;
+		wanted->is_found = wanted->max == 0;
 	}
-	return max;
 }
 
-static void give(const struct log_writer *log, const struct view *view, log_tail_fn *fn, void *data)
+static void give(const struct log_writer *log, const struct view *view, log_record_fn *fn,
+                 void *data)
 {
 	struct log_record record;
 	long size;
@@ -67,11 +77,12 @@ static void give(const struct log_writer *log, const struct view *view, log_tail
 		if (size <= 0)
 			return;
 		if (is_output(log, &record))
-			fn(record.data, record.len, data);
+			fn(&record, data);
 	}
 }
 
-void log_tail_read(const struct log_writer *log, size_t max, log_tail_fn *fn, void *data)
+static void each_wanted(const struct log_writer *log, struct wanted wanted, log_record_fn *fn,
+                        void *data)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct view views[SEGMENTS_MAX] = {0};
@@ -80,9 +91,10 @@ void log_tail_read(const struct log_writer *log, size_t max, log_tail_fn *fn, vo
 
 	if (log_segments_list(log->dir, &list, &err) < 0)
 		return;
-	for (size_t i = list.seqs.len; i-- > 0 && count < SEGMENTS_MAX && max > 0; count++) {
+	for (size_t i = list.seqs.len; i-- > 0 && count < SEGMENTS_MAX && !wanted.is_found;
+	     count++) {
 		view_open(log, list.seqs.items[i], &views[count]);
-		max = go_back(log, &views[count], max);
+		go_back(log, &views[count], &wanted);
 	}
 	array_release(&list.seqs);
 	while (count-- > 0) {
@@ -90,4 +102,28 @@ void log_tail_read(const struct log_writer *log, size_t max, log_tail_fn *fn, vo
 		if (views[count].map)
 			munmap(views[count].map, views[count].len);
 	}
+}
+
+struct bytes_fn {
+	log_tail_fn *fn;
+	void *data;
+};
+
+static void give_bytes(const struct log_record *record, void *data)
+{
+	const struct bytes_fn *bytes = data;
+
+	bytes->fn(record->data, record->len, bytes->data);
+}
+
+void log_tail_read(const struct log_writer *log, size_t max, log_tail_fn *fn, void *data)
+{
+	struct bytes_fn bytes = {fn, data};
+
+	each_wanted(log, (struct wanted){.max = max}, give_bytes, &bytes);
+}
+
+void log_tail_since(const struct log_writer *log, uint64_t pos, log_record_fn *fn, void *data)
+{
+	each_wanted(log, (struct wanted){.max = SIZE_MAX, .pos = pos}, fn, data);
 }

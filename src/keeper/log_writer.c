@@ -181,6 +181,33 @@ void log_writer_release(struct log_writer *log)
 	*log = (struct log_writer)LOG_WRITER_INIT;
 }
 
+void log_writer_position(const struct log_writer *log, struct log_position *ret)
+{
+	*ret = (struct log_position){
+		.seq = log->seq,
+		.pos = log->pos,
+		.lost_records = log->lost_records,
+		.lost_lines = log->lost_lines,
+		.lost_bytes = log->lost_bytes,
+		.lost_errno = log->lost_errno,
+		.dropped_bytes = log->dropped_bytes,
+	};
+}
+
+void log_writer_go_on(struct log_writer *log, const struct log_position *position)
+{
+	log->dropped_bytes = position->dropped_bytes;
+	/* What was written after a loss has told of it. */
+	if (log->seq > position->seq)
+		return;
+	log->seq = position->seq;
+	log->pos = position->pos;
+	log->lost_records = position->lost_records;
+	log->lost_lines = position->lost_lines;
+	log->lost_bytes = position->lost_bytes;
+	log->lost_errno = (int)position->lost_errno;
+}
+
 void log_writer_tick(struct log_writer *log)
 {
 	log->mono_ns = clock_mono_ns();
@@ -294,6 +321,13 @@ static void append_drop(struct log_writer *log)
 bool log_writer_is_full(const struct log_writer *log)
 {
 	return log->lost_records > 0;
+}
+
+bool log_writer_is_removed(const struct log_writer *log)
+{
+	struct stat st;
+
+	return fstat(log->dir, &st) == 0 && st.st_nlink == 0;
 }
 
 void log_writer_retry(struct log_writer *log)

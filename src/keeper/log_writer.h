@@ -39,6 +39,13 @@ struct log_writer {
 		.dir = -1, .fd = -1                                                                \
 	}
 
+/* Where a log is, and what it owes its readers: how one keeper's writer goes on with another's. */
+struct log_position {
+	uint64_t seq, pos;
+	uint64_t lost_records, lost_lines, lost_bytes, dropped_bytes;
+	int64_t lost_errno;
+};
+
 /* The first seqs of a folder's segments, in order. */
 struct log_segments {
 	ARRAY(uint64_t) seqs;
@@ -53,6 +60,11 @@ void log_writer_release(struct log_writer *log);
 /* Lets another keeper have the log; the counters stay. */
 void log_writer_close(struct log_writer *log);
 
+/* While the batch is empty. */
+void log_writer_position(const struct log_writer *log, struct log_position *ret);
+/* A writer of this run was killed after it had been there: what it lost is owed by this one. */
+void log_writer_go_on(struct log_writer *log, const struct log_position *position);
+
 /* The time of the records that follow. */
 void log_writer_tick(struct log_writer *log);
 /* A line, a piece of one, or whole lines; len is at most LOG_RECORD_MAX_DATA. */
@@ -63,6 +75,8 @@ void log_writer_flush(struct log_writer *log);
 
 /* Does the disk refuse what is written? */
 bool log_writer_is_full(const struct log_writer *log);
+/* Has the folder been removed, so that nothing can be written any more? */
+bool log_writer_is_removed(const struct log_writer *log);
 /* Tries to tell of what it refused, without waiting for more output. */
 void log_writer_retry(struct log_writer *log);
 

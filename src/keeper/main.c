@@ -50,13 +50,23 @@ static int fill_stdio(bool replace, struct error *err)
 	return 0;
 }
 
+/* Descriptors from 3 on that we were started with: of a keeper that was lost. */
+static int count_passed(void)
+{
+	int fd = 3;
+
+	while (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		fd++;
+	return fd - 3;
+}
+
 /* Everything that can fail, up to the point where the run is ours: the spec is gone. */
-static int prepare(struct keeper *keeper, const struct keeper_spec *spec, const char *path,
-                   struct error *err)
+static int prepare(struct keeper *keeper, const struct keeper_spec *spec, int passed,
+                   const char *path, struct error *err)
 {
 	if (setsid() < 0)
 		return error_errno(err, errno, "setsid");
-	if (keeper_open(keeper, spec, err) < 0)
+	if (keeper_open(keeper, spec, passed, err) < 0)
 		return -1;
 	fault_point("keeper.listens");
 	/* Whoever removed it has given this run up; and its environment is secret. */
@@ -68,13 +78,13 @@ static int prepare(struct keeper *keeper, const struct keeper_spec *spec, const 
 	return fill_stdio(true, err);
 }
 
-static int supervise(const struct keeper_spec *spec, const char *path, int report)
+static int supervise(const struct keeper_spec *spec, int passed, const char *path, int report)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 	struct keeper keeper;
 
-	if (prepare(&keeper, spec, path, &err) < 0) {
+	if (prepare(&keeper, spec, passed, path, &err) < 0) {
 		keeper_release(&keeper);
 		(void)fd_write_all(report, err.text, strlen(err.text), &ignored);
 		return 1;
@@ -102,7 +112,7 @@ static int relay(pid_t pid, int report, struct error *err)
 	return 0;
 }
 
-static int start(const struct keeper_spec *spec, const char *path, struct error *err)
+static int start(const struct keeper_spec *spec, int passed, const char *path, struct error *err)
 {
 	int report[2], ret = -1;
 	pid_t pid;
@@ -112,7 +122,7 @@ static int start(const struct keeper_spec *spec, const char *path, struct error 
 	pid = fork();
 	if (pid == 0) {
 		close(report[0]);
-		_exit(supervise(spec, path, report[1]));
+		_exit(supervise(spec, passed, path, report[1]));
 	}
 	close(report[1]);
 	if (pid < 0)
@@ -127,11 +137,12 @@ int main(int argc, char **argv)
 {
 	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
 	cleanup(error_release) struct error err = ERROR_INIT;
+	int passed = count_passed();
 
 	if (argc != 2 || argv[1][0] == '-')
 		return usage();
 	if (fill_stdio(false, &err) < 0 || read_spec(argv[1], &spec, &err) < 0 ||
-	    start(&spec, argv[1], &err) < 0) {
+	    start(&spec, passed, argv[1], &err) < 0) {
 		fprintf(stderr, "locald-keeper: %s\n", err.text);
 		return 1;
 	}

@@ -17,6 +17,12 @@
 
 static const enum log_stream streams[] = {LOG_OUT, LOG_ERR};
 
+static void set_capture(struct program_io *io, int i, int fd)
+{
+	io->captures[i] =
+		(struct capture){.fd = fd, .stream = streams[i], .spool = &io->spool, .number = i};
+}
+
 static int open_terminal(struct program_io *io, struct error *err)
 {
 	cleanup_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
@@ -32,7 +38,7 @@ static int open_terminal(struct program_io *io, struct error *err)
 	if (io->program_ends[1] < 0 || io->program_input < 0)
 		return error_errno(err, errno, "open the terminal");
 	io->is_tty = true;
-	io->captures[0] = (struct capture){.fd = master, .stream = LOG_OUT};
+	set_capture(io, 0, master);
 	io->input = take_fd(master);
 	program_io_resize(io, DEFAULT_ROWS, DEFAULT_COLS);
 	return 0;
@@ -44,7 +50,7 @@ static int open_output(struct program_io *io, int i, struct error *err)
 
 	if (fd_pipe(fds, err) < 0)
 		return -1;
-	io->captures[i] = (struct capture){.fd = fds[0], .stream = streams[i]};
+	set_capture(io, i, fds[0]);
 	io->program_ends[i] = fds[1];
 	return fd_set_nonblock(fds[0], true, err);
 }
@@ -62,6 +68,8 @@ static int open_input(struct program_io *io, struct error *err)
 
 int program_io_open(struct program_io *io, const struct keeper_spec *spec, struct error *err)
 {
+	if (spool_open(&io->spool, err) < 0)
+		return -1;
 	if (spec->tty)
 		return open_terminal(io, err);
 	if (open_output(io, 0, err) < 0 || open_output(io, 1, err) < 0)
@@ -99,7 +107,7 @@ static bool adopt_terminal(struct program_io *io, int fd)
 	if (ioctl(fd, TIOCGPTN, &number) < 0)
 		return false;
 	io->is_tty = true;
-	io->captures[0] = (struct capture){.fd = fd, .stream = LOG_OUT};
+	set_capture(io, 0, fd);
 	io->input = fd;
 	/* Hung up already when its session is over: then there is nothing to keep open. */
 	io->program_ends[0] = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -110,23 +118,34 @@ static bool adopt_terminal(struct program_io *io, int fd)
 	return true;
 }
 
-bool program_io_adopt(struct program_io *io, const struct keeper_spec *spec, int count)
+static bool adopt_pipes(struct program_io *io, int count)
 {
-	if (spec->tty)
-		return count >= 1 && adopt_terminal(io, FIRST_PASSED);
-	if (count < 2 || !is_pipe(FIRST_PASSED) || !is_pipe(FIRST_PASSED + 1))
+	if (count < 2 || count > 3)
 		return false;
+	for (int i = 0; i < count; i++)
+		if (!is_pipe(FIRST_PASSED + i))
+			return false;
 	for (int i = 0; i < 2; i++) {
-		io->captures[i] = (struct capture){.fd = FIRST_PASSED + i, .stream = streams[i]};
+		set_capture(io, i, FIRST_PASSED + i);
 		io->program_ends[i] = other_end(FIRST_PASSED + i, O_WRONLY);
 		(void)make_blocking(io->program_ends[i]);
 	}
-	if (count >= 3 && is_pipe(FIRST_PASSED + 2)) {
+	if (count == 3) {
 		io->input = FIRST_PASSED + 2;
 		io->program_input = other_end(io->input, O_RDONLY);
 		(void)make_blocking(io->program_input);
 	}
 	return true;
+}
+
+bool program_io_adopt(struct program_io *io, const struct keeper_spec *spec, int count)
+{
+	int ends = count - SPOOL_STREAMS;
+	int spools[SPOOL_STREAMS] = {FIRST_PASSED + ends, FIRST_PASSED + ends + 1};
+
+	if (ends < 1 || !spool_adopt(&io->spool, spools))
+		return false;
+	return spec->tty ? ends == 1 && adopt_terminal(io, FIRST_PASSED) : adopt_pipes(io, ends);
 }
 
 void program_io_release(struct program_io *io)
@@ -137,8 +156,8 @@ void program_io_release(struct program_io *io)
 	for (int i = 0; i < 2; i++) {
 		close_fd(&io->captures[i].fd);
 		close_fd(&io->program_ends[i]);
-		free(io->captures[i].buf);
 	}
+	spool_release(&io->spool);
 	free(io->pending);
 	*io = (struct program_io)PROGRAM_IO_INIT;
 }
@@ -152,6 +171,8 @@ size_t program_io_ends(const struct program_io *io, int fds[PROGRAM_ENDS_MAX])
 			fds[count++] = io->captures[i].fd;
 	if (count > 0 && io->input >= 0 && !io->is_tty)
 		fds[count++] = io->input;
+	for (int i = 0; count > 0 && i < SPOOL_STREAMS; i++)
+		fds[count++] = io->spool.streams[i].fd;
 	return count;
 }
 

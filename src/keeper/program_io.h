@@ -3,25 +3,27 @@
  *
  * Pipes have a capture each, so that the streams stay apart; a terminal has one.  The
  * program's ends stay open here too, for the stop command, and so that nothing depends
- * on an end of file.  Those ends that another keeper would need are passed on with
+ * on an end of file.  What another keeper would need, the spool too, is passed on with
  * program_io_ends(), and taken over by program_io_adopt().
  */
 #pragma once
 
 #include "keeper/capture.h"
+#include "keeper/spool.h"
 
 #include <stddef.h>
 
 struct error;
 struct keeper_spec;
 
-#define PROGRAM_ENDS_MAX 3
+#define PROGRAM_ENDS_MAX (3 + SPOOL_STREAMS)
 
 struct program_io {
-	struct capture captures[2];
-	int program_ends[2]; /* what the program gets as 1 and 2 */
-	int program_input;   /* as 0; -1: /dev/null */
-	int input;           /* ours, may be the terminal; -1: nobody reads */
+	struct spool spool;
+	struct capture captures[2]; /* of it: not to be moved */
+	int program_ends[2];        /* what the program gets as 1 and 2 */
+	int program_input;          /* as 0; -1: /dev/null */
+	int input;                  /* ours, may be the terminal; -1: nobody reads */
 	bool is_tty;
 	char *pending; /* input that the program has not taken yet */
 	size_t pending_at, pending_len;
@@ -29,8 +31,8 @@ struct program_io {
 
 #define PROGRAM_IO_INIT                                                                            \
 	{                                                                                          \
-		.captures = {{.fd = -1}, {.fd = -1}}, .program_ends = {-1, -1},                    \
-		.program_input = -1, .input = -1                                                   \
+		.spool = SPOOL_INIT, .captures = {{.fd = -1}, {.fd = -1}},                         \
+		.program_ends = {-1, -1}, .program_input = -1, .input = -1                         \
 	}
 
 int program_io_open(struct program_io *io, const struct keeper_spec *spec, struct error *err);

@@ -79,6 +79,7 @@ static const struct field status_fields[] = {
 	{"watchdog_missed", FIELD_BOOL, STATUS(watchdog_missed), 0, 1, true},
 	{"extend_us", FIELD_UINT64, STATUS(extend_us), 0, INT64_MAX, true},
 	{"notify_text", FIELD_LINE, STATUS(notify_text), 0, 0, true},
+	{"killed_count", FIELD_UINT32, STATUS(killed_count), 0, UINT32_MAX, true},
 };
 
 static const char *const op_names[] = {

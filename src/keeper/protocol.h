@@ -84,6 +84,7 @@ struct keeper_status {
 	bool watchdog_missed; /* none came in time, or WATCHDOG=trigger; until the next */
 	uint64_t extend_us;   /* until when, on CLOCK_MONOTONIC, it asked for time; 0: never */
 	char notify_text[KEEPER_NOTIFY_TEXT_SIZE]; /* STATUS=, one line */
+	uint32_t killed_count;                     /* processes that SIGKILL was needed for */
 };
 
 struct keeper_packet {

@@ -1,7 +1,6 @@
 #include "base/clock.h"
 #include "keeper/keeper.h"
 #include "keeper/notify.h"
-#include "keeper/tree.h"
 
 #include <inttypes.h>
 #include <sys/param.h>
@@ -16,7 +15,7 @@ static bool is_believed(const struct keeper *keeper, const struct notify_sender 
 
 	if (sender->pid <= 0)
 		return false;
-	if (tree_has(sender->pid))
+	if (tree_has(keeper_marks(keeper), sender->pid))
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d", (int)sender->pid);
 	/* The users of a container are ours, too: nobody else reaches the socket. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 enum source_kind { SOURCE_FD, SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_CHILD };
@@ -48,6 +49,7 @@ struct loop {
 	bool is_dispatching;
 	ARRAY(struct loop_source *) timers; /* binary heap by due_ms */
 	ARRAY(struct loop_source *) signal_sources;
+	ARRAY(struct loop_source *) child_sources;
 	ARRAY(struct loop_source *) garbage;
 };
 
@@ -82,6 +84,7 @@ void loop_free(struct loop *loop)
 	array_release(&loop->garbage);
 	array_release(&loop->timers);
 	array_release(&loop->signal_sources);
+	array_release(&loop->child_sources);
 	close_fd(&loop->signal_fd);
 	close(loop->epoll);
 	free(loop);
@@ -297,6 +300,7 @@ int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn *fn, void *data,
 		free(source);
 		return -1;
 	}
+	*array_add(&loop->child_sources) = source;
 	*ret = source;
 	return 0;
 }
@@ -317,7 +321,51 @@ static void run_child(struct loop_source *source)
 	source->on_child.fn(source, &info, source->data);
 }
 
+static struct loop_source *source_of_child(struct loop *loop, pid_t pid)
+{
+	array_foreach(source, &loop->child_sources)
+		if ((*source)->on_child.pid == pid)
+			return *source;
+	return NULL;
+}
+
+/* Looks at each first: what a source waits for is its own. */
+static void reap(struct loop_source *signal_source, int signo, void *data)
+{
+	struct loop *loop = data;
+
+	for (;;) {
+		siginfo_t info = {0};
+		struct loop_source *source;
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			return;
+		source = source_of_child(loop, info.si_pid);
+		if (source)
+			run_child(source);
+		else
+			(void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+	}
+}
+
+int loop_reap_orphans(struct loop *loop, struct loop_source **ret, struct error *err)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "become a subreaper");
+	return loop_add_signal(loop, SIGCHLD, reap, loop, ret, err);
+}
+
 /* --- all of them --- */
+
+static void forget(struct loop_source *source, struct loop_source **sources, size_t *len)
+{
+	for (size_t i = 0; i < *len; i++) {
+		if (sources[i] != source)
+			continue;
+		sources[i] = sources[--*len];
+		return;
+	}
+}
 
 static void detach(struct loop_source *source)
 {
@@ -331,14 +379,10 @@ static void detach(struct loop_source *source)
 		timer_disarm(source);
 		break;
 	case SOURCE_SIGNAL:
-		for (size_t i = 0; i < loop->signal_sources.len; i++) {
-			if (loop->signal_sources.items[i] != source)
-				continue;
-			array_remove(&loop->signal_sources, &loop->signal_sources.items[i]);
-			break;
-		}
+		forget(source, loop->signal_sources.items, &loop->signal_sources.len);
 		break;
 	case SOURCE_CHILD:
+		forget(source, loop->child_sources.items, &loop->child_sources.len);
 		close(source->fd); /* also leaves epoll: nobody else holds the pidfd */
 		break;
 	}

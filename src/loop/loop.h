@@ -57,6 +57,11 @@ int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *data
 /* Takes the exit of a child of this process; freeing the source leaves the child unreaped. */
 int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn *fn, void *data,
                    struct loop_source **ret, struct error *err);
+/*
+ * Orphans among this process's descendants become its children, and those that no source waits
+ * for are reaped.
+ */
+int loop_reap_orphans(struct loop *loop, struct loop_source **ret, struct error *err);
 /* The child's pidfd, for pidfd_send_signal(2); owned by the source. */
 int loop_child_pidfd(const struct loop_source *source);
 

@@ -58,13 +58,14 @@ static void end_run(struct service *service)
 	service->is_told_ready = service->is_told_stopping = service->is_port_stolen = false;
 	service->extended_until_ms = 0;
 	free(take_ptr(service->told_text));
+	free(take_ptr(service->run_mark));
 	if (service->keeper)
 		world->keeper_free(take_ptr(service->keeper), world->data);
 	service->keeper_pid = service->pid = 0;
 	service->start_ticks = 0;
 	service->ready = service->has_settled = service->is_overdue = false;
 	service->port = service->other_port = service->inside_port = 0;
-	service->is_ipv6_only = false;
+	service->is_ipv6_only = service->is_degraded = false;
 	free(take_ptr(service->warning));
 }
 
@@ -366,7 +367,7 @@ static char *exit_text(const struct service *service)
 	char seconds[32];
 
 	if (!exit->is_known)
-		return xstrdup("its keeper was lost, and how it ended is not known");
+		return xstrdup("its keeper was lost: its exit code is unknown");
 	snprintf(seconds, sizeof(seconds), "%.1f s", (double)exit->run_ms / 1000);
 	if (reason)
 		return xasprintf("was ended after %s: %s", seconds, reason);

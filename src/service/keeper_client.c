@@ -4,13 +4,15 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/testing.h"
+#include "keeper/tree.h"
 #include "loop/child.h"
 #include "loop/loop.h"
+#include "service/held_ends.h"
 #include "service/log_reader.h"
-#include "service/proc_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 
@@ -20,10 +22,14 @@
 /* One whose daemon died may not even have been started: so long is its spec left to it. */
 #define SPEC_LEFT_MS 250
 
+#define KILL_SWEEPS   5
+#define TAKEOVERS_MAX 5
+
 struct keeper {
 	struct loop *loop;
 	const struct keeper_events *events;
 	void *data;
+	char *path; /* the program */
 	char *socket, *spec_path, *log_dir;
 	uint32_t run;
 	struct loop_source *child, *connection, *timer;
@@ -36,9 +42,12 @@ struct keeper {
 	pid_t pid;
 	struct keeper_status last;
 	bool has_last;
+	struct held_ends held;
+	bool has_asked_again; /* for a status without descriptors */
+	int takeovers;        /* keepers that were lost since one has said a word */
 };
 
-static struct keeper *make(struct loop *loop, const struct keeper_spec *spec,
+static struct keeper *make(struct loop *loop, const char *path, const struct keeper_spec *spec,
                            const struct keeper_events *events, void *data)
 {
 	struct keeper *keeper = xcalloc(1, sizeof(*keeper));
@@ -47,6 +56,7 @@ static struct keeper *make(struct loop *loop, const struct keeper_spec *spec,
 	keeper->loop = loop;
 	keeper->events = events;
 	keeper->data = data;
+	keeper->path = xstrdup(path);
 	keeper->socket = xstrdup(spec->socket);
 	keeper->spec_path = xasprintf("%.*s.spec", (int)stem, spec->socket);
 	keeper->log_dir = xstrdup(spec->log_dir);
@@ -64,6 +74,8 @@ void keeper_client_free(struct keeper *keeper)
 	loop_source_free(keeper->timer);
 	close_fd(&keeper->stderr_fd);
 	close_fd(&keeper->fd);
+	held_ends_release(&keeper->held);
+	free(keeper->path);
 	free(keeper->socket);
 	free(keeper->spec_path);
 	free(keeper->log_dir);
@@ -100,6 +112,22 @@ static bool take_spec(struct keeper *keeper)
 	return keeper->has_taken_spec;
 }
 
+/*
+ * Nobody watches or logs the service any more, and the next run must not meet it.  More than one
+ * sweep is for a tree that forks meanwhile.
+ */
+static void kill_tree(const struct keeper *keeper)
+{
+	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
+	struct tree_marks marks = tree_marks_of(mark, keeper->has_last ? keeper->last.pid : 0,
+	                                        keeper->last.start_ticks);
+	struct tree_killed killed = {0};
+
+	for (int i = 0; i < KILL_SWEEPS && !tree_is_empty(&marks); i++)
+		tree_kill(&marks, &killed);
+	array_release(&killed.ids);
+}
+
 /* The end, as the log or else the last status knows it. */
 static void tell_gone(struct keeper *keeper)
 {
@@ -109,34 +137,34 @@ static void tell_gone(struct keeper *keeper)
 
 	if (log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1) {
 		exit = (struct service_exit){
-			.is_known = true,
+			.is_known = recorded.code >= 0 || recorded.signal > 0,
 			.code = recorded.code,
 			.signal = recorded.signal,
 			.killed = recorded.killed,
 			.requested = recorded.requested,
+			.killed_count = recorded.killed_count,
 			.run_ms = recorded.run_ms,
 		};
 	} else if (keeper->has_last && keeper->last.state == KEEPER_EXITED) {
 		exit = (struct service_exit){
-			.is_known = true,
+			.is_known = keeper->last.exit_code >= 0 || keeper->last.exit_signal > 0,
 			.code = keeper->last.exit_code,
 			.signal = keeper->last.exit_signal,
 			.killed = keeper->last.killed,
+			.killed_count = (int)keeper->last.killed_count,
 			.run_ms = (clock_real_ns() - keeper->last.started_real_ns) / 1000000,
 		};
-	} else if (keeper->has_last) {
-		/* Nobody watches or logs it any more, and the next run must not meet it. */
-		proc_tree_kill(keeper->last.pid, keeper->last.start_ticks);
-	}
-	if (!exit.is_known)
+	} else {
+		kill_tree(keeper);
 		remove_sockets(keeper);
+	}
 	fault_point("keeper.gone");
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }
 
 static void send_op(struct keeper *keeper, enum keeper_op op)
 {
-	struct keeper_packet packet = {.op = op};
+	struct keeper_packet packet = {.op = op, .hold = op == KEEPER_SUBSCRIBE};
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 
 	keeper_packet_encode(&packet, &text);
@@ -144,36 +172,64 @@ static void send_op(struct keeper *keeper, enum keeper_op op)
 	(void)!send(keeper->fd, text.buf, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* True when the connection is over. */
-static bool receive(struct keeper *keeper)
+enum heard { HEARD_NOTHING, HEARD_STATUS, HEARD_END };
+
+static enum heard receive(struct keeper *keeper)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct keeper_packet packet;
 	char buf[KEEPER_PACKET_MAX];
-	ssize_t n = recv(keeper->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n = held_ends_receive(&keeper->held, keeper->fd, buf, sizeof(buf));
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
+	if (n < 0 && errno == EAGAIN)
+		return HEARD_NOTHING;
+	if (n < 0 && errno == EMSGSIZE && !keeper->has_asked_again) {
+		/* There was no room for what came along. */
+		keeper->has_asked_again = true;
+		send_op(keeper, KEEPER_SUBSCRIBE);
+		return HEARD_NOTHING;
+	}
 	if (n <= 0)
-		return true;
+		return HEARD_END;
 	if (keeper_packet_decode(buf, (size_t)n, &packet, &err) < 0 || packet.op != KEEPER_STATUS)
-		return packet.op == KEEPER_ERROR;
+		return packet.op == KEEPER_ERROR ? HEARD_END : HEARD_NOTHING;
 	keeper->last = packet.status;
 	keeper->has_last = true;
+	keeper->takeovers = 0;
 	keeper->run = packet.status.run;
-	if (packet.status.state == KEEPER_EXITED)
-		return true;
-	keeper->events->on_status(&keeper->last, keeper->pid, keeper->data);
-	return false;
+	return packet.status.state == KEEPER_EXITED ? HEARD_END : HEARD_STATUS;
+}
+
+static void look(struct loop_source *source, void *data);
+
+/*
+ * Nothing comes any more.  The keeper may have let go of us, and then listens; it may be on its
+ * way out; or it was lost.
+ */
+static void lose_connection(struct keeper *keeper)
+{
+	loop_source_free(take_ptr(keeper->connection));
+	close_fd(&keeper->fd);
+	keeper->fd = -1;
+	if (keeper->last.state == KEEPER_EXITED) {
+		tell_gone(keeper);
+		return;
+	}
+	keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+	loop_source_free(keeper->timer);
+	keeper->timer = loop_add_timer(keeper->loop, 0, look, keeper);
 }
 
 /* One packet a call: the callback may free us, and the loop comes back for the others. */
 static void on_readable(struct loop_source *source, int fd, uint32_t events, void *data)
 {
 	struct keeper *keeper = data;
+	enum heard heard = receive(keeper);
 
-	if (receive(keeper))
-		tell_gone(keeper);
+	if (heard == HEARD_END)
+		lose_connection(keeper);
+	else if (heard == HEARD_STATUS)
+		keeper->events->on_status(&keeper->last, keeper->pid, keeper->data);
 }
 
 static int connect_socket(struct keeper *keeper, struct error *err)
@@ -195,6 +251,7 @@ static int connect_socket(struct keeper *keeper, struct error *err)
 	keeper->pid = peer.pid;
 	keeper->fd = take_fd(fd);
 	fault_point("keeper.connected");
+	keeper->has_asked_again = false;
 	send_op(keeper, KEEPER_SUBSCRIBE);
 	if (keeper->has_pending)
 		send_op(keeper, keeper->pending);
@@ -230,35 +287,6 @@ static bool has_exit_record(const struct keeper *keeper)
 	return log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1;
 }
 
-static void look(struct loop_source *source, void *data)
-{
-	cleanup(error_release) struct error err = ERROR_INIT;
-	struct keeper *keeper = data;
-
-	if (connect_socket(keeper, &err) == 0)
-		return;
-	if (take_spec(keeper) && !is_log_locked(keeper)) {
-		tell_gone(keeper);
-		return;
-	}
-	/* With the record written its log may still be locked, and a next keeper be refused. */
-	if (may_appear(keeper) && (!has_exit_record(keeper) || is_log_locked(keeper)))
-		loop_timer_set(keeper->timer, APPEAR_RETRY_MS);
-	else
-		tell_gone(keeper);
-}
-
-struct keeper *keeper_client_adopt(struct loop *loop, const struct keeper_spec *spec,
-                                   const struct keeper_events *events, void *data)
-{
-	struct keeper *keeper = make(loop, spec, events, data);
-
-	keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
-	keeper->take_spec_at_ms = clock_mono_ms() + SPEC_LEFT_MS;
-	keeper->timer = loop_add_timer(loop, 0, look, keeper);
-	return keeper;
-}
-
 static void on_started(struct loop_source *source, const siginfo_t *info, void *data)
 {
 	struct keeper *keeper = data;
@@ -268,7 +296,13 @@ static void on_started(struct loop_source *source, const siginfo_t *info, void *
 
 	if (info->si_code == CLD_EXITED && info->si_status == 0) {
 		keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+		loop_source_free(keeper->timer);
 		keeper->timer = loop_add_timer(keeper->loop, 0, look, keeper);
+		return;
+	}
+	if (keeper->takeovers > 0) {
+		(void)unlink(keeper->spec_path);
+		tell_gone(keeper);
 		return;
 	}
 	n = read(keeper->stderr_fd, text, sizeof(text) - 1);
@@ -306,16 +340,16 @@ static int write_spec(const struct keeper *keeper, const struct keeper_spec *spe
 	return fd_write_all(fd, text.buf, text.len, err);
 }
 
-static int spawn(struct keeper *keeper, const char *keeper_path, struct error *err)
+static int spawn(struct keeper *keeper, struct error *err)
 {
-	const char *argv[] = {keeper_path, keeper->spec_path, NULL};
+	const char *argv[] = {keeper->path, keeper->spec_path, NULL};
 	cleanup_close int write_end = -1;
-	struct child_fd fds[1];
+	struct child_fd fds[1 + FD_PASS_MAX];
 	struct child_spec child = {
-		.path = keeper_path,
+		.path = keeper->path,
 		.argv = argv,
 		.fds = fds,
-		.nfds = 1,
+		.nfds = 1 + held_ends_give(&keeper->held, fds + 1),
 		.new_session = true,
 	};
 	int pipe_fds[2];
@@ -323,6 +357,7 @@ static int spawn(struct keeper *keeper, const char *keeper_path, struct error *e
 
 	if (fd_pipe(pipe_fds, err) < 0)
 		return -1;
+	close_fd(&keeper->stderr_fd);
 	keeper->stderr_fd = pipe_fds[0];
 	write_end = pipe_fds[1];
 	fds[0] = (struct child_fd){.from = write_end, .to = 2};
@@ -334,17 +369,64 @@ static int spawn(struct keeper *keeper, const char *keeper_path, struct error *e
 	return loop_add_child(keeper->loop, pid, on_started, keeper, &keeper->child, err);
 }
 
+/* False when that is not to be: nothing was held, or those that took over were lost at once. */
+static bool take_over(struct keeper *keeper)
+{
+	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	if (!keeper->has_last || keeper->held.count == 0 || keeper->takeovers == TAKEOVERS_MAX)
+		return false;
+	keeper->takeovers++;
+	loop_source_free(take_ptr(keeper->child));
+	keeper->events->on_lost(&spec, keeper->data);
+	spec.run = keeper->run;
+	spec.adopt_pid = keeper->last.pid;
+	spec.adopt_start_ticks = keeper->last.start_ticks;
+	return write_spec(keeper, &spec, &err) == 0 && spawn(keeper, &err) == 0;
+}
+
+static void look(struct loop_source *source, void *data)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct keeper *keeper = data;
+
+	if (connect_socket(keeper, &err) == 0)
+		return;
+	if (take_spec(keeper) && !is_log_locked(keeper)) {
+		tell_gone(keeper);
+		return;
+	}
+	/* With the record written its log may still be locked, and a next keeper be refused. */
+	if (may_appear(keeper) && (!has_exit_record(keeper) || is_log_locked(keeper)))
+		loop_timer_set(keeper->timer, APPEAR_RETRY_MS);
+	else if (has_exit_record(keeper) || !take_over(keeper))
+		tell_gone(keeper);
+}
+
+struct keeper *keeper_client_adopt(struct loop *loop, const char *keeper_path,
+                                   const struct keeper_spec *spec,
+                                   const struct keeper_events *events, void *data)
+{
+	struct keeper *keeper = make(loop, keeper_path, spec, events, data);
+
+	keeper->appear_until_ms = clock_mono_ms() + APPEAR_MS;
+	keeper->take_spec_at_ms = clock_mono_ms() + SPEC_LEFT_MS;
+	keeper->timer = loop_add_timer(loop, 0, look, keeper);
+	return keeper;
+}
+
 struct keeper *keeper_client_start(struct loop *loop, const char *keeper_path,
                                    const struct keeper_spec *spec,
                                    const struct keeper_events *events, void *data,
                                    struct error *err)
 {
-	cleanup(freep_keeper) struct keeper *keeper = make(loop, spec, events, data);
+	cleanup(freep_keeper) struct keeper *keeper = make(loop, keeper_path, spec, events, data);
 
 	if (write_spec(keeper, spec, err) < 0)
 		return NULL;
 	fault_point("spec.written");
-	if (spawn(keeper, keeper_path, err) < 0) {
+	if (spawn(keeper, err) < 0) {
 		(void)unlink(keeper->spec_path);
 		return NULL;
 	}

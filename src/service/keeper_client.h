@@ -3,7 +3,8 @@
  *
  * The keeper is started by a process that ends as soon as the keeper listens, so
  * it is nobody's child here and outlives the daemon.  When its end was missed, the
- * exit record in the log tells of it.  The implementation behind the keeper_*
+ * exit record in the log tells of it.  When a keeper is lost, another is started that
+ * takes over with what was held of it: held_ends.h.  The implementation behind the keeper_*
  * functions of world.h; on_gone is the last call and asks for keeper_client_free().
  */
 #pragma once
@@ -16,7 +17,8 @@ struct keeper *keeper_client_start(struct loop *loop, const char *keeper_path,
                                    const struct keeper_spec *spec,
                                    const struct keeper_events *events, void *data,
                                    struct error *err);
-struct keeper *keeper_client_adopt(struct loop *loop, const struct keeper_spec *spec,
+struct keeper *keeper_client_adopt(struct loop *loop, const char *keeper_path,
+                                   const struct keeper_spec *spec,
                                    const struct keeper_events *events, void *data);
 void keeper_client_command(struct keeper *keeper, enum keeper_op op);
 /* Lets go; the keeper and its service are not touched. */

@@ -64,6 +64,21 @@ static void take_drops(struct service *service, const struct keeper_status *stat
 	service_changed(service);
 }
 
+static void set_degraded(struct service *service, bool is_degraded)
+{
+	cleanup(keeper_spec_release) struct keeper_spec spec = {0};
+
+	if (service->is_degraded == is_degraded)
+		return;
+	service->is_degraded = is_degraded;
+	free(take_ptr(service->run_mark));
+	if (is_degraded) {
+		service_keeper_spec(service, &spec);
+		service->run_mark = keeper_run_mark(&spec);
+	}
+	service_changed(service);
+}
+
 static void on_keeper_status(const struct keeper_status *status, pid_t keeper, void *data)
 {
 	struct service *service = data;
@@ -78,6 +93,7 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 		free(take_ptr(service->fingerprint));
 	}
 	take_drops(service, status);
+	set_degraded(service, status->degraded);
 	if (status->state == KEEPER_RUNNING) {
 		service_handle(service, EVENT_STARTED);
 		take_notes(service, status);
@@ -90,6 +106,15 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 		(void)service_set_detail(service, "its tree is being stopped");
 		service_changed(service);
 	}
+}
+
+/* It is without a keeper for a moment, and degraded from then on. */
+static void on_keeper_lost(struct keeper_spec *ret, void *data)
+{
+	struct service *service = data;
+
+	service_keeper_spec(service, ret);
+	set_degraded(service, true);
 }
 
 static void on_keeper_gone(const struct service_exit *exit, const struct error *err, void *data)
@@ -110,6 +135,7 @@ static void on_keeper_gone(const struct service_exit *exit, const struct error *
 
 const struct keeper_events service_keeper_events = {
 	.on_status = on_keeper_status,
+	.on_lost = on_keeper_lost,
 	.on_gone = on_keeper_gone,
 };
 

@@ -46,6 +46,7 @@ int log_find_exit(const char *log_dir, uint32_t run, struct log_exit *ret, struc
 			.code = (int)number(&entry, "code"),
 			.signal = (int)number(&entry, "signal"),
 			.killed = number(&entry, "killed") != 0,
+			.killed_count = (int)number(&entry, "killed_count"),
 			.requested = number(&entry, "requested") != 0,
 			.run_ms = number(&entry, "run_ms"),
 			.real_ns = entry.real_ns,
@@ -124,13 +125,18 @@ static void gap_text(const struct log_entry *entry, const char *why, struct strb
 static void exit_text(const struct log_entry *entry, struct strbuf *out)
 {
 	int signo = (int)number(entry, "signal");
-	int64_t ms = number(entry, "run_ms");
+	int64_t ms = number(entry, "run_ms"), killed = number(entry, "killed_count");
 
 	if (signo != 0)
 		strbuf_addf(out, "ended by SIG%s", sigabbrev_np(signo) ?: "?");
-	else
+	else if (number(entry, "code") >= 0)
 		strbuf_addf(out, "exited code %" PRId64, number(entry, "code"));
-	if (number(entry, "killed"))
+	else
+		strbuf_adds(out, "ended, its exit code is unknown");
+	if (killed > 0)
+		strbuf_addf(out, ", %" PRId64 " process%s had to be killed", killed,
+		            killed == 1 ? "" : "es");
+	else if (number(entry, "killed"))
 		strbuf_adds(out, ", had to be killed");
 	strbuf_addf(out, " (run %" PRIu32 ", lived ", entry->run);
 	if (ms < 60000)
@@ -148,6 +154,11 @@ static void event_text(const struct log_entry *entry, struct strbuf *out)
 
 	if (is_event(entry, "start")) {
 		strbuf_addf(out, "run %" PRIu32 " pid %" PRId64, entry->run, number(entry, "pid"));
+	} else if (is_event(entry, "adopt")) {
+		strbuf_addf(out,
+		            "the keeper of run %" PRIu32
+		            " was lost, another took over pid %" PRId64,
+		            entry->run, number(entry, "pid"));
 	} else if (is_event(entry, "stop")) {
 		strbuf_addf(out, "stopping run %" PRIu32, entry->run);
 	} else if (is_event(entry, "fail")) {

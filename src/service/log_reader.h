@@ -89,10 +89,11 @@ int log_merge_next(struct log_merge *merge, struct log_entry *ret, size_t *ret_t
 void log_entry_text(const struct log_entry *entry, struct strbuf *out);
 
 struct log_exit {
-	int code;       /* -1 when ended by a signal */
-	int signal;     /* 0 when it exited */
-	bool killed;    /* SIGKILL was needed */
-	bool requested; /* a stop was asked for */
+	int code;         /* -1 when ended by a signal, or not known */
+	int signal;       /* 0 when it exited, or not known */
+	bool killed;      /* SIGKILL was needed */
+	int killed_count; /* for so many processes */
+	bool requested;   /* a stop was asked for */
 	int64_t run_ms;
 	int64_t real_ns; /* when */
 };

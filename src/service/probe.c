@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "keeper/tree.h"
 #include "loop/child.h"
 #include "loop/loop.h"
 
@@ -129,6 +130,11 @@ static void judge_stranger(struct probe *probe)
 		result->verdict = PROBE_OK;
 		return;
 	}
+	if (probe->request.run_mark && tree_is_marked(holder.pid, probe->request.run_mark)) {
+		result->verdict = PROBE_OK;
+		port_holder_release(&holder);
+		return;
+	}
 	result->verdict = PROBE_STRANGER;
 	who = port_holder_text(&holder);
 	probe->text = xasprintf("port %d is held by %s", result->port, who);
@@ -182,7 +188,7 @@ static void locate_inside(struct probe *probe)
 
 	probe->result =
 		(struct probe_result){.verdict = PROBE_NOT_YET, .port = probe->request.port};
-	if (port_listeners_read_inside(probe->request.keeper, &inside, &err) < 0)
+	if (port_listeners_read_inside(probe->request.root, &inside, &err) < 0)
 		probe->text = xstrdup(err.text);
 	else
 		judge_inside(probe, &inside);
@@ -211,7 +217,7 @@ static void locate(struct probe *probe)
 	const struct port_listener *there = port_listeners_find(all, request->port);
 
 	*result = (struct probe_result){.verdict = PROBE_NOT_YET, .port = request->port};
-	port_listeners_of_tree(all, request->keeper, &own);
+	port_listeners_of_tree(all, request->root, &own);
 	if (port_listeners_find(&own, request->port)) {
 		result->verdict = PROBE_OK;
 		result->is_ipv6_only = is_ipv6_only(&own, request->port);

@@ -18,9 +18,3 @@ struct proc_tree {
 
 void proc_tree_read(pid_t root, struct proc_tree *ret);
 void proc_tree_release(struct proc_tree *tree);
-
-/*
- * Kills what is left of a service whose keeper is gone: the leader, if it is still
- * the process that started at start_ticks, and its descendants.
- */
-void proc_tree_kill(pid_t leader, uint64_t start_ticks);

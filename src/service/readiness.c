@@ -194,7 +194,8 @@ static void look(void *data)
 		.plan = &service->plan,
 		.port = service->plan.has_port ? service->plan.port : 0,
 		.opened_port = service->inside_port,
-		.keeper = service->keeper_pid,
+		.root = service_root(service),
+		.run_mark = service->run_mark,
 		.is_liveness = was_ready(service),
 	};
 

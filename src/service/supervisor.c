@@ -42,6 +42,7 @@ void service_unref(struct service *service)
 	free(service->fingerprint);
 	free(service->detail);
 	free(service->told_text);
+	free(service->run_mark);
 	free(service->end_reason);
 	free(service->warning);
 	free(service);
@@ -229,7 +230,8 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.ready_real_ns = service->ready_real_ns,
 		.exited_real_ns = service->exited_real_ns,
 		.probe_ms = service->probe_ms,
-		.keeper = service->keeper_pid,
+		.root = service_root(service),
+		.is_degraded = service->is_degraded,
 		.is_log_full = service->is_log_full,
 		.dropped_bytes = service->dropped_bytes,
 	};

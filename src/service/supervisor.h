@@ -35,8 +35,9 @@ struct service_exit {
 	bool never_began; /* there was no process: the daemon that was to start it had died */
 	int code;         /* -1 when ended by a signal */
 	int signal;
-	bool killed;    /* SIGKILL was needed to end it */
-	bool requested; /* its keeper was told to end it */
+	bool killed;      /* SIGKILL was needed to end it */
+	int killed_count; /* for so many processes; 0: not counted */
+	bool requested;   /* its keeper was told to end it */
 	int64_t run_ms;
 };
 
@@ -62,9 +63,10 @@ struct service_snapshot {
 	int64_t next_run_real_ns;               /* of a job; 0: none is due */
 	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
 	int64_t exited_real_ns;                 /* of last_exit; 0: not known */
-	int probe_ms;           /* how long the last good look took; -1: nothing was asked */
-	pid_t keeper;           /* the root of its tree; 0: none */
-	bool is_log_full;       /* the disk takes none of its output now */
+	int probe_ms;     /* how long the last good look took; -1: nothing was asked */
+	pid_t root;       /* of its tree: its keeper, or without one its leader; 0: none */
+	bool is_degraded; /* its keeper was lost, and another took over; until the next start */
+	bool is_log_full; /* the disk takes none of its output now */
 	uint64_t dropped_bytes; /* of this run's output, for that reason */
 };
 

@@ -82,7 +82,9 @@ struct service {
 	int64_t next_try_at_ms, ready_at_ms;
 	int64_t started_real_ns, ready_real_ns, exited_real_ns;
 	int64_t probe_began_ms;
-	int probe_ms; /* of the last good one; -1: it asked nothing */
+	int probe_ms;     /* of the last good one; -1: it asked nothing */
+	bool is_degraded; /* its keeper was lost, and another took over or is about to */
+	char *run_mark;   /* then: what the processes of the run have in their environment */
 	bool is_log_full;
 	uint64_t dropped_bytes;
 	struct service_exit last_exit;
@@ -168,6 +170,10 @@ extern const struct keeper_events service_keeper_events;
  */
 void service_end_failed_run(struct service *service, enum keeper_op how, char *reason);
 void service_clear_timers(struct service *service);
+static inline pid_t service_root(const struct service *service)
+{
+	return service->is_degraded ? service->pid : service->keeper_pid;
+}
 
 /* schedule.c */
 /* Sets the timer for the next run of a job, unless it is set. */

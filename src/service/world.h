@@ -20,6 +20,11 @@ struct keeper_events {
 	/* Something changed, or the first status. */
 	void (*on_status)(const struct keeper_status *status, pid_t keeper, void *data);
 	/*
+	 * The keeper was lost, its service goes on, and another is to take over: fill in the spec
+	 * of the run.  A status, or on_gone, follows.
+	 */
+	void (*on_lost)(struct keeper_spec *ret, void *data);
+	/*
 	 * The keeper is gone, or was never there; always the last call, the keeper must then
 	 * be freed.  err is set when it could not be started at all.
 	 */
@@ -49,9 +54,11 @@ typedef void log_match_fn(const struct error *err, void *data);
 
 struct probe_request {
 	const struct service_plan *plan;
-	int port;         /* to look at; 0: none */
-	int opened_port;  /* with a network of its own: the port in there that this leads to */
-	pid_t keeper;     /* root of the tree that may own the listener */
+	int port;        /* to look at; 0: none */
+	int opened_port; /* with a network of its own: the port in there that this leads to */
+	pid_t root;      /* of the tree that may own the listener */
+	/* What is not below it any more, because a keeper was lost, is marked; NULL: nothing. */
+	const char *run_mark;
 	bool is_liveness; /* the service was ready: look without connecting where that is enough */
 };
 

@@ -104,7 +104,7 @@ static struct keeper *keeper_adopt(const struct keeper_spec *spec,
 {
 	const struct world_loop *self = data;
 
-	return keeper_client_adopt(self->loop, spec, events, events_data);
+	return keeper_client_adopt(self->loop, self->keeper_path, spec, events, events_data);
 }
 
 static void keeper_command(struct keeper *keeper, enum keeper_op op, void *data)

@@ -13,14 +13,14 @@ import contextlib
 import os
 import pathlib
 import resource
-import signal
 import subprocess
 import time
 
 import pytest
 
-from support import audit
+from support.keeper import Keeper
 from support.log_segments import Account
+from support.waiting import until
 
 from . import loads
 
@@ -99,16 +99,19 @@ class Soak:
         self.project.write("locald.toml", self.toml())
 
     def kill_a_keeper(self):
-        # Not those whose processes escape: without its keeper they are not found again yet.
-        name, service = self.random.choice([
-            (name, service) for name, service in sorted(self.project.services().items())
-            if "escape" not in self.words[name]])
-        keeper = audit.processes().get(service["pid"] or 0)
-        if keeper and (parent := audit.processes().get(keeper.parent)) \
-                and parent.name.startswith("locald-keeper"):
-            self.orphaned.setdefault(name, set()).add(service["run"])
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(parent.pid, signal.SIGKILL)
+        name, service = self.random.choice(sorted(self.project.services().items()))
+        run = service["run"]
+        with contextlib.suppress(OSError, AssertionError), Keeper(self.sandbox, self.project, name) as keeper:
+            # Unless it is seen to be taken over, its end and last bytes may be unknown.
+            self.orphaned.setdefault(name, set()).add(run)
+            loads.kill(keeper.pid)
+            until(lambda: self.is_taken_over(name, run), timeout=5)
+
+    def is_taken_over(self, name, run):
+        service = self.project.service(name)
+        if service["run"] == run and service.get("degraded"):
+            self.orphaned[name].discard(run)
+        return service["run"] != run or run not in self.orphaned[name]
 
     def few_descriptors(self):
         pid = self.sandbox.daemon_pid()

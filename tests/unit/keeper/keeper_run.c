@@ -236,7 +236,7 @@ pid_t read_pid(struct fixture *f, const char *name)
 {
 	cleanup_free char *path = path_join(f->dir, name);
 
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 6000; i++) {
 		cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 		cleanup(error_release) struct error err = ERROR_INIT;
 

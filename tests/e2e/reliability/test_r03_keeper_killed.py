@@ -1,0 +1,182 @@
+"""Keepers that are killed: their services go on, and so does their output."""
+
+import os
+import signal
+import time
+
+from support.keeper import Keeper
+from support.log_segments import Account, read_log
+from support.waiting import until
+
+from . import loads
+
+ROW = "R03"
+TITLE = "Keeper SIGKILL"
+PASS = "20 services that write, each keeper killed 10×: pids unchanged, `degraded` shown ≤ 1 s, 0 lines lost " \
+       "or doubled, exit codes told or unknown"
+
+
+def keeper_pid(sandbox, project, name):
+    with Keeper(sandbox, project, name) as keeper:
+        return keeper.pid
+
+
+def log_folder(sandbox, name):
+    return next((sandbox.root / "state/locald/logs").glob(f"*/{name}"))
+
+
+def kill_keeper(sandbox, project, name):
+    """Returns how long it took until status says that the service is degraded."""
+    pid = keeper_pid(sandbox, project, name)
+    began = time.monotonic()
+    loads.kill(pid)
+    until(lambda: project.service(name).get("degraded"), timeout=20)
+    return time.monotonic() - began
+
+
+def killed_again(sandbox, project, name):
+    """A degraded service's keeper is killed: the next one has another pid."""
+    pid = keeper_pid(sandbox, project, name)
+    loads.kill(pid)
+
+    def is_replaced():
+        try:
+            return keeper_pid(sandbox, project, name) != pid
+        except OSError:
+            return False
+
+    until(is_replaced, timeout=20)
+
+
+def test_lines_survive_killed_keepers(sandbox, svc, row):
+    services, kills = row.choose(4, 20), row.choose(3, 10)
+    rate, lines = row.choose(2000, 5000), row.choose(12000, 200000)
+    project = sandbox.project("".join(
+        loads.service(f"s{i}", [svc, "stream", "both", ",", "lines", lines, rate, ",", "say", "done", ",", "wait"],
+                      type="worker") for i in range(services)))
+    project.up()
+    before, slowest = loads.identities(project), 0.0
+    names = list(before)
+    for i in range(kills):
+        row.random.shuffle(names)
+        for name in names:
+            time.sleep(row.random.uniform(0.0, 0.05))
+            if i == 0:
+                slowest = max(slowest, kill_keeper(sandbox, project, name))
+            else:
+                killed_again(sandbox, project, name)
+    same = sum(before[name] == identity for name, identity in loads.identities(project).items())
+    row.figure("keepers killed", kills * services)
+    row.figure("pids and runs unchanged", f"{same}/{services}", wanted=f"{services}/{services}")
+    row.took("degraded in status, slowest", slowest, limit=1)
+    missing = doubled = gaps = 0
+    for name in before:
+        until(lambda name=name: any(r["text"] == "done" for r in loads.output(project, name)), timeout=120)
+        # Each stream is in order; together they need not be.
+        found = sorted(loads.numbers(project, name))
+        assert found[0] == 1 and found[-1] == lines
+        lost, twice = loads.missing_and_doubled(found)
+        missing, doubled = missing + lost, doubled + twice
+        account = Account(log_folder(sandbox, name))
+        gaps += account.unexplained_gap + account.out_of_order
+    row.figure("lines missing", missing, wanted=0)
+    row.figure("lines doubled", doubled, wanted=0)
+    row.figure("gaps in the log", gaps, wanted=0)
+    adopted = sum(r.event["event"] == "adopt" for name in before for r in read_log(log_folder(sandbox, name))
+                  if r.stream == "event")
+    row.at_least("keepers that took over", adopted, kills * services)
+
+
+def test_flat_out_writers_lose_no_byte(sandbox, svc, row):
+    size, kills = row.choose(20_000_000, 1_000_000_000), row.choose(5, 50)
+    project = sandbox.project(loads.service(
+        "flat", [svc, "ledger", sandbox.root / "ledger", ",", "binary", size, ",", "say", "end", ",", "wait"], type="worker"))
+    project.up()
+    for _ in range(kills):
+        time.sleep(row.random.uniform(0.0, 0.1))
+        killed_again(sandbox, project, "flat")
+    folder = log_folder(sandbox, "flat")
+    until(lambda: Account(folder).position >= size + 4, timeout=300)
+    account = Account(folder)
+    row.figure("bytes written", size + 4, wanted=account.position)
+    row.figure("bytes unaccounted", account.position - account.evicted - account.dropped - account.stored["out"],
+               wanted=0)
+    row.figure("bytes dropped", account.dropped, wanted=0)
+
+
+def test_how_an_adopted_service_ends(sandbox, svc, row):
+    project = sandbox.project(
+        loads.service("code", [svc, "obey", "USR1", ",", "wait"], type="worker", restart="no")
+        + loads.service("seven", ["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"], type="worker",
+                        restart="no")
+        + loads.service("signal", [svc, "wait"], type="worker", restart="no"))
+    project.up()
+    wanted = {"code": (0, 0), "seven": (7, 0), "signal": (-1, signal.SIGKILL)}
+    for name in wanted:
+        kill_keeper(sandbox, project, name)
+    for name in wanted:
+        os.kill(project.service(name)["pid"], signal.SIGKILL if name == "signal" else signal.SIGUSR1)
+    told = unknown = wrong = 0
+    for name, (code, signo) in wanted.items():
+        until(lambda name=name: project.service(name)["pid"] is None, timeout=20)
+        last = project.service(name)["last_exit"]
+        if last is None:
+            unknown += 1
+        elif (last["code"], last["signal"]) == (code, signo):
+            told += 1
+        else:
+            wrong += 1
+    row.figure("exit codes told", f"{told} of {len(wanted)}")
+    row.figure("exit codes unknown", unknown)
+    row.figure("exit codes wrong", wrong, wanted=0)
+
+
+def test_a_stop_ends_the_whole_tree_of_an_adopted_service(sandbox, svc, row):
+    """Some left the leader before its keeper was lost, others after."""
+    project = sandbox.project(loads.service("web", [
+        svc, "escape", "setsid", ",", "escape", "double-fork", ",", "escape", "nohup", ",", "escape", "daemon", ",",
+        "tree", 10, 3, ",", "ignore", "TERM", ",", "wait"], type="worker", stop_timeout=1))
+    project.up()
+    until(lambda: "tree of 10" in project.log("web"))
+    folder = log_folder(sandbox, "web")
+    kill_keeper(sandbox, project, "web")
+    before = marked(f"{folder}/1")
+    row.at_least("processes", len(before), 15)
+    project.run("stop", "web")
+    row.figure("left after stop", len(marked(f"{folder}/1")), wanted=0)
+    row.figure("degraded after the next start", restarted(project).get("degraded", False), wanted=False)
+
+
+def restarted(project):
+    project.up()
+    return project.service("web")
+
+
+def marked(mark):
+    """The processes of a run."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/environ", "rb") as file:
+                    is_of_run = f"LOCALD_RUN={mark}".encode() in file.read().split(b"\0")
+            except OSError:
+                continue
+            if is_of_run:
+                found.append(int(entry))
+    return found
+
+
+def test_a_port_stays_with_an_adopted_service(sandbox, row):
+    project = sandbox.project(loads.service("web", loads.APP))
+    project.up()
+    url = project.service("web")["url"]
+    visitor = loads.Visitor(url)
+    kill_keeper(sandbox, project, "web")
+    for _ in range(3):
+        sandbox.kill_daemon()
+        assert project.service("web")["state"] == "running"
+    visitor.stop()
+    row.figure("requests refused or broken", visitor.refused + len(visitor.broken), wanted=0)
+    row.figure("ready", project.service("web")["ready"], wanted=True)
+    row.figure("degraded for the next daemon", project.service("web").get("degraded"), wanted=True)
