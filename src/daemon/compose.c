@@ -438,6 +438,18 @@ static int fill_plan(struct composer *composer, size_t i, struct diagnostics *di
 	return environment_make(request->config, service, &source, true, &plan->env, diags, err);
 }
 
+/* Where a user would say which port: at the key, or in the table of the service. */
+static void set_port_place(const struct service_config *service, struct service_plan *plan)
+{
+	const struct config_place *set = service_place_of(service, "port");
+	const struct config_file *file = set ? set->file : service->file;
+
+	plan->is_port_set = service->port > 0;
+	if (file && str_ends(file->name, ".toml"))
+		plan->port_place = xasprintf("%s:%d", file->name,
+		                             set ? (int)set->pos.line : (int)service->pos.line);
+}
+
 static int start_plan(struct composer *composer, const struct service_config *service, int replica,
                       struct error *err)
 {
@@ -466,7 +478,7 @@ static int start_plan(struct composer *composer, const struct service_config *se
 		return -1;
 	plan->has_port = plan->port > 0;
 	compose_network_plan(service, is_container, plan);
-	extra->has_fixed_port = service->port > 0;
+	set_port_place(service, plan);
 	/* A database speaks no HTTP: the proxy has nothing to do with it. */
 	if (plan->has_port && !managed_is_kind(service->type))
 		name_hosts(composer, service, extra);

@@ -72,11 +72,9 @@ int daemon_save_project(struct daemon *daemon, const struct project *project, st
 	    state_db_put_project(daemon->db, &row, err) < 0)
 		return -1;
 	array_foreach(plan, &project->plans) {
-		const struct service_extra *extra =
-			&project->extras.items[array_index(&project->plans, plan)];
 		cleanup_free char *owner = xasprintf("%s/%s", project->id, plan->name);
 
-		if (plan->has_port && !extra->has_fixed_port &&
+		if (plan->has_port && !plan->is_port_set &&
 		    state_db_put_port(daemon->db, owner, plan->port, err) < 0)
 			return -1;
 	}

@@ -305,7 +305,8 @@ json_t *project_to_json(const struct project *project)
 
 		json_set_str(item, "fingerprint", plan->fingerprint);
 		json_object_set_new(item, "hosts", json_from_strv(&extra->hosts));
-		json_set_bool(item, "has_fixed_port", extra->has_fixed_port);
+		json_set_bool(item, "is_port_set", plan->is_port_set);
+		json_set_str(item, "port_place", plan->port_place);
 		if (extra->bundle)
 			json_object_set(item, "bundle", extra->bundle);
 		if (extra->data)
@@ -353,7 +354,8 @@ static int services_from_json(const json_t *services, struct project *project, s
 		struct service_plan *plan = array_add(&project->plans);
 		struct service_extra *extra = array_add(&project->extras);
 
-		extra->has_fixed_port = json_get_bool(item, "has_fixed_port", false);
+		plan->is_port_set = json_get_bool(item, "is_port_set", false);
+		plan->port_place = dup_str(item, "port_place");
 		extra->bundle = json_incref(json_object_get(item, "bundle"));
 		extra->data = json_incref(json_object_get(item, "data"));
 		extra->image = dup_str(item, "image");

@@ -20,7 +20,6 @@ struct error;
 /* Beside each plan, at the same index. */
 struct service_extra {
 	struct strv hosts; /* host names that the proxy routes to it, the main one first */
-	bool has_fixed_port;
 	json_t *bundle; /* container mode: parameters of the bundle job without paths; else NULL */
 	json_t *data;   /* databases: parameters of the service-data job; else NULL */
 	char *image;    /* container mode: the digest of its image, where it is known */

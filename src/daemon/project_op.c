@@ -181,11 +181,23 @@ static const char *outcome_of(const struct project_op *op, const struct service_
 	return lived_before(op, result->service) ? "restarted" : "started";
 }
 
+/* A service that failed by itself says more than those that waited for it. */
+static int rank_of(const struct project_op *op, const struct service_result *result)
+{
+	struct service_snapshot now;
+
+	if (result->err.code == ERR_INTERRUPTED)
+		return 2;
+	return supervisor_find(op->daemon->supervisor, op->project_id, result->service, &now) &&
+	       now.state == SERVICE_WAITING;
+}
+
 void project_op_on_done(uint64_t number, const struct service_result *results, size_t count,
                         void *data)
 {
 	struct project_op *op = data;
 	const struct error *first = NULL;
+	int rank = 0;
 	json_t *fields = json_object(), *errors = json_object();
 
 	for (size_t i = 0; i < count; i++) {
@@ -193,11 +205,12 @@ void project_op_on_done(uint64_t number, const struct service_result *results, s
 		if (!results[i].err.code)
 			continue;
 		json_set_str(errors, results[i].service, results[i].err.text);
-		/* A service that failed by itself says more than those that waited for it. */
-		if (!first ||
-		    (first->code == ERR_INTERRUPTED && results[i].err.code != first->code))
+		if (!first || rank_of(op, &results[i]) < rank) {
 			first = &results[i].err;
+			rank = rank_of(op, &results[i]);
+		}
 	}
+	json_set_int(fields, "operation", (int64_t)number);
 	json_object_set_new(fields, "errors", errors);
 	op->supervised = 0;
 	if (op->run_service && !first) {

@@ -185,6 +185,22 @@ static void schedule_retry(struct service *service)
 	set_timer(service, delay_ms, on_retry);
 }
 
+/* How to get out of it: by the configuration, or as the world says. */
+static void advise_on_port(struct service *service, struct error *err)
+{
+	const struct service_plan *plan = &service->plan;
+	cleanup_free char *other = xstrdup(err->hint ? err->hint : "stop what holds it");
+
+	error_move(&service->failure, err);
+	if (plan->is_port_set)
+		error_hint(&service->failure,
+		           "remove `port = %d` at %s, so that locald picks one, or %s", plan->port,
+		           plan->port_place ? plan->port_place : "its configuration", other);
+	else
+		error_hint(&service->failure, "%s, or `locald up %s` for another port", other,
+		           plan->name);
+}
+
 /* What held the port when a crashed service is started again may be on its way out. */
 static void refuse_port(struct service *service)
 {
@@ -207,7 +223,7 @@ static void launch(struct service *service)
 
 	if (service->plan.has_port && service->plan.port > 0 &&
 	    world->port_check(service->plan.port, world->data, &err) < 0) {
-		error_move(&service->failure, &err);
+		advise_on_port(service, &err);
 		refuse_port(service);
 		return;
 	}

@@ -28,6 +28,7 @@ void service_plan_release(struct service_plan *plan)
 	strv_release(&plan->argv);
 	strv_release(&plan->env);
 	free(plan->cwd);
+	free(plan->port_place);
 	array_foreach(dep, &plan->deps)
 		free(dep->name);
 	array_release(&plan->deps);
@@ -53,6 +54,7 @@ void service_plan_copy(struct service_plan *dst, const struct service_plan *src)
 	strv_copy(&copy.stop_argv, &src->stop_argv);
 	strv_copy(&copy.health.argv, &src->health.argv);
 	copy.cwd = xstrdup_null(src->cwd);
+	copy.port_place = xstrdup_null(src->port_place);
 	copy.health.path = xstrdup_null(src->health.path);
 	copy.health.pattern = xstrdup_null(src->health.pattern);
 	copy.fingerprint = xstrdup_null(src->fingerprint);

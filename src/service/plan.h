@@ -62,6 +62,8 @@ struct service_plan {
 	/* … unless its container has a network of its own: then $PORT is the port in there. */
 	bool has_own_network;
 	int inside_port;
+	bool is_port_set; /* the configuration says which port … */
+	char *port_place; /* … or would, here: "locald.toml:6"; NULL: no file to say it in */
 	ARRAY(struct plan_dep) deps;
 	struct plan_health health;
 	int stop_signal;

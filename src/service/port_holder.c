@@ -1,8 +1,13 @@
 #include "service/port_holder.h"
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "keeper/protocol.h"
 #include "service/proc_tree.h"
 
 #include <arpa/inet.h>
@@ -214,7 +219,8 @@ static pid_t owner_of(uint64_t inode)
 	return search.pid;
 }
 
-#define COMMAND_MAX 256
+#define COMMAND_MAX     256
+#define ENVIRONMENT_MAX (4UL << 20)
 
 /* The command line with spaces for its NULs, and nothing a terminal would act on. */
 static char *command_of(pid_t pid)
@@ -246,12 +252,53 @@ static char *cwd_of(pid_t pid)
 	return n > 0 ? xstrndup(buf, (size_t)n) : NULL;
 }
 
+/* An entry of its environment as it was at its start; NULL: none, or not for us to see. */
+static char *environment_of(pid_t pid, const char *name)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf all = STRBUF_INIT;
+	cleanup_close int fd = -1;
+	char path[64];
+	size_t len = strlen(name);
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fd_read_to_end(fd, &all, ENVIRONMENT_MAX, &err) < 0)
+		return NULL;
+	for (const char *at = all.buf; at < all.buf + all.len; at += strlen(at) + 1)
+		if (strncmp(at, name, len) == 0 && at[len] == '=')
+			return xstrdup(at + len + 1);
+	return NULL;
+}
+
+/* From the mark that keepers give: …/<project id>/<service>/<run> */
+static char *managed_as(pid_t pid)
+{
+	cleanup_free char *mark = environment_of(pid, KEEPER_RUN_VARIABLE);
+	cleanup_free char *log_dir = mark ? path_dir(mark) : NULL;
+	cleanup_free char *folder = log_dir ? path_dir(log_dir) : NULL;
+
+	if (!folder || *path_base(log_dir) == '\0' || *path_base(folder) == '\0')
+		return NULL;
+	return xasprintf("%s of %s", path_base(log_dir), path_base(folder));
+}
+
+static int64_t age_of(pid_t pid)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct proc_stat stat;
+
+	if (proc_read_stat(pid, &stat, &err) < 0)
+		return -1;
+	return clock_boot_ns() / 1000000 - (int64_t)stat.start_ticks * 1000 / sysconf(_SC_CLK_TCK);
+}
+
 bool port_holder_find(int port, struct port_holder *ret)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct port_listeners listeners = {0};
 	const struct port_listener *listener;
-	struct port_holder holder = {0};
+	struct port_holder holder = {.age_ms = -1};
 
 	if (port_listeners_read(&listeners, &err) < 0)
 		return false;
@@ -264,6 +311,8 @@ bool port_holder_find(int port, struct port_holder *ret)
 	if (holder.pid > 0) {
 		holder.command = command_of(holder.pid);
 		holder.cwd = cwd_of(holder.pid);
+		holder.age_ms = age_of(holder.pid);
+		holder.managed = managed_as(holder.pid);
 	}
 	*ret = holder;
 	return true;
@@ -273,7 +322,24 @@ void port_holder_release(struct port_holder *holder)
 {
 	free(holder->command);
 	free(holder->cwd);
+	free(holder->managed);
 	*holder = (struct port_holder){0};
+}
+
+static void add_age(struct strbuf *text, int64_t age_ms)
+{
+	int64_t minutes = age_ms / 60000;
+
+	if (age_ms < 0)
+		return;
+	if (minutes < 1)
+		strbuf_addf(text, ", up %d s", (int)(age_ms / 1000));
+	else if (minutes < 60)
+		strbuf_addf(text, ", up %d min", (int)minutes);
+	else if (minutes < 48 * 60)
+		strbuf_addf(text, ", up %d h", (int)(minutes / 60));
+	else
+		strbuf_addf(text, ", up %d d", (int)(minutes / (24 * 60)));
 }
 
 char *port_holder_text(const struct port_holder *holder)
@@ -287,5 +353,8 @@ char *port_holder_text(const struct port_holder *holder)
 		strbuf_addf(&text, " (%s)", holder->command);
 	if (holder->cwd)
 		strbuf_addf(&text, " in %s", holder->cwd);
+	add_age(&text, holder->age_ms);
+	strbuf_adds(&text, holder->managed ? ", managed by locald as " : ", not managed by locald");
+	strbuf_adds(&text, holder->managed ? holder->managed : "");
 	return strbuf_detach(&text);
 }

@@ -48,10 +48,12 @@ struct port_holder {
 	pid_t pid; /* 0: held by someone we may not see */
 	char *command;
 	char *cwd;
+	int64_t age_ms; /* of the process; -1: not known */
+	char *managed; /* "web of shop-1a2b3c4d": the service of locald it belongs to; NULL: none */
 };
 
 /* Returns false when nobody listens. */
 bool port_holder_find(int port, struct port_holder *ret);
 void port_holder_release(struct port_holder *holder);
-/* "pid 4711 (python3 -m http.server) in /home/ann/shop" */
+/* "pid 4711 (python3 -m http.server) in /home/ann/shop, up 2 h, not managed by locald" */
 char *port_holder_text(const struct port_holder *holder) __attribute__((warn_unused_result));

@@ -1,10 +1,11 @@
+#include "base/strbuf.h"
 #include "service/supervisor_internal.h"
 
 /* Before ready: soon at first, then no more often than a person would notice. */
 #define PROBE_FIRST_MS 10
 #define PROBE_LAST_MS  250
 /* A listener on another port than $PORT is believed in when it has been there so long. */
-#define OTHER_PORT_MS 700
+#define OTHER_PORT_MS 500
 /* Looking whether a port is still open costs little, but not nothing. */
 #define PASSIVE_MS 5000
 
@@ -66,19 +67,29 @@ static void open_port(struct service *service, int inside_port)
 	service->probe_delay_ms = PROBE_FIRST_MS / 2;
 }
 
+/* With the fix as it is to be typed, and where. */
 static char *other_port_warning(const struct service *service, int port)
 {
 	const struct service_plan *plan = &service->plan;
+	const char *place = plan->port_place ? plan->port_place : "locald.toml";
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	const char *table = plan->group ? plan->group : plan->name;
 
 	if (plan->has_own_network)
-		return xasprintf("%s listens on port %d in its container, not on %d; add "
-		                 "`container_port = %d` to [services.%s], or let its command use "
-		                 "$PORT",
-		                 plan->name, port, plan->inside_port, port,
-		                 plan->group ? plan->group : plan->name);
-	return xasprintf("%s listens on port %d, not on $PORT (%d); add `port = %d` to "
-	                 "[services.%s], or let its command use $PORT",
-	                 plan->name, port, plan->port, port, plan->name);
+		strbuf_addf(&text,
+		            "%s listens on port %d in its container, not on %d; set "
+		            "`container_port = %d` in [services.%s]",
+		            plan->name, port, plan->inside_port, port, table);
+	else
+		strbuf_addf(&text,
+		            "%s listens on port %d, not on $PORT (%d), and is followed there; ",
+		            plan->name, port, plan->port);
+	if (!plan->has_own_network && plan->is_port_set)
+		strbuf_addf(&text, "set `port = %d`", port);
+	else if (!plan->has_own_network)
+		strbuf_addf(&text, "add `port = %d` to [services.%s]", port, table);
+	strbuf_addf(&text, " (%s), or let its command use $PORT", place);
+	return strbuf_detach(&text);
 }
 
 /* Somewhere else than it was told to, and for long enough to be believed. */

@@ -105,6 +105,16 @@ struct service *supervised_service(struct project *project, const char *name)
 	return NULL;
 }
 
+/* An edit elsewhere in the file moves the line, and what a warning says of it. */
+static void move_port_place(struct service *service, const struct service_plan *plan)
+{
+	if (str_eq_null(service->plan.port_place, plan->port_place))
+		return;
+	free(service->plan.port_place);
+	service->plan.port_place = xstrdup_null(plan->port_place);
+	free(take_ptr(service->warning));
+}
+
 struct service *project_put(struct project *project, const struct service_plan *plan)
 {
 	struct service *service = supervised_service(project, plan->name);
@@ -120,6 +130,7 @@ struct service *project_put(struct project *project, const struct service_plan *
 	} else if (service_state_is_live(service->state) &&
 	           str_eq_null(service->fingerprint, plan->fingerprint)) {
 		service->is_removed = false;
+		move_port_place(service, plan);
 		return service;
 	}
 	service->is_removed = false;

@@ -154,9 +154,15 @@ static int port_check(int port, void *data, struct error *err)
 	if (!port_holder_find(port, &holder))
 		return error_set(err, ERR_CONFLICT, "port %d cannot be used", port);
 	who = port_holder_text(&holder);
+	error_set(err, ERR_CONFLICT, "port %d is held by %s", port, who);
+	if (holder.managed)
+		error_hint(err, "stop %s", holder.managed);
+	else if (holder.pid > 0)
+		error_hint(err, "stop pid %d", (int)holder.pid);
+	else
+		error_hint(err, "stop what holds it");
 	port_holder_release(&holder);
-	error_set(err, ERR_CONFLICT, "port %d is taken by %s", port, who);
-	return error_hint(err, "end that process, or give the service another port");
+	return -1;
 }
 
 static void last_lines(const char *log_dir, uint32_t run, size_t max, struct strv *ret, void *data)

@@ -142,3 +142,35 @@ def runs(sandbox, name):
     folder = next((sandbox.root / "state/locald/logs").glob(f"*/{name}"))
     return [record.run for record in read_log(folder)
             if record.stream == "event" and record.event["event"] == "start"]
+
+
+class Events:
+    """What the daemon tells of its services from now on: (CLOCK_MONOTONIC, event) in order."""
+
+    def __init__(self, sandbox):
+        self.told, self.lock = [], threading.Lock()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(sandbox.root / "run/locald/daemon.sock"))
+        self.socket.sendall(b"GET /v1/events HTTP/1.1\r\nHost: locald\r\n\r\n")
+        self.stream = self.socket.makefile("rb")
+        assert b" 200 " in self.stream.readline()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        for line in self.stream:
+            if line.startswith(b"{"):
+                with self.lock:
+                    self.told.append((time.monotonic(), json.loads(line)))
+
+    def find(self, service, **wanted):
+        """(moment, event) of the first that is like this, or None."""
+        with self.lock:
+            return next(((when, event) for when, event in self.told if event.get("service") == service and
+                         all(event.get(key) == value for key, value in wanted.items())), None)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.stream.close()
+        self.socket.close()

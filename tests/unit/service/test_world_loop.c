@@ -331,7 +331,7 @@ static void test_the_port_of_a_stranger(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	add_listener(f, "web", port, port);
 	apply(f);
-	want = xasprintf("web: port %d is taken by pid %d", port, (int)getpid());
+	want = xasprintf("web: port %d is held by pid %d", port, (int)getpid());
 	assert_true(str_starts(f->results.items[0], want));
 	assert_int_equal(find(f, "web").run, 0);
 }

@@ -1,0 +1,142 @@
+"""A port that somebody else holds: the holder is named, nothing is started, nobody is sent there."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+from support import web
+from support.sandbox import STARTED
+from support.waiting import until
+
+from . import loads
+
+ROW = "R28"
+TITLE = "Port in use"
+PASS = "200 collisions (fixed port; sticky port at a restart; a stranger who binds late): exit 7 before the program is " \
+       "executed, pid, command, folder and owner named, 0 requests to the stranger, and it starts once the port is free"
+
+SECRET = "I am the stranger"
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A process of nobody's that listens: stranger(port) -> Popen."""
+    started = []
+
+    def listen(port):
+        program = f"import http.server as h; h.BaseHTTPRequestHandler.do_GET = lambda s: s.wfile.write(b'{SECRET}'); " \
+                  f"print(1, flush=True); h.HTTPServer(('127.0.0.1', {port}), h.BaseHTTPRequestHandler).serve_forever()"
+        process = subprocess.Popen(["python3", "-c", "import socket, time\n"
+                                    "while True:\n try:\n  socket.create_server(('127.0.0.1', " + str(port) +
+                                    ")).close(); break\n except OSError: time.sleep(0.005)\n" + program],
+                                   cwd=tmp_path, stdout=subprocess.PIPE)
+        STARTED.add(process.pid)
+        started.append(process)
+        return process
+
+    def leave(process):
+        process.kill()
+        process.communicate()
+        STARTED.discard(process.pid)
+        started.remove(process)
+
+    listen.leave = leave
+    yield listen
+    for process in list(started):
+        leave(process)
+
+
+def listens(process):
+    assert process.stdout.readline() == b"1\n"
+    return process
+
+
+def names(text, process, folder):
+    return f"pid {process.pid}" in text and "python3 -c" in text and str(folder) in text \
+        and "not managed by locald" in text
+
+
+def test_a_fixed_port(sandbox, svc, row, stranger, tmp_path):
+    number, good = row.choose(3, 67), 0
+    port = web.free_port()
+    project = sandbox.project(loads.service("web", [svc, "listen", ",", "wait"], port=port))
+    for i in range(number):
+        process = listens(stranger(port))
+        result = project.fail("up", status=7)
+        told = names(result.err, process, tmp_path) and f"remove `port = {port}` at locald.toml:3" in result.err \
+            and f"stop pid {process.pid}" in result.err
+        assert told, str(result)
+        assert project.service("web")["state"] == "crashed" and names(project.run("status").out, process, tmp_path)
+        refused = loads.runs(sandbox, "web") if i else []
+        answer = web.get(project.service("web")["url"])
+        assert answer.status in (502, 503) and SECRET not in answer.text
+        stranger.leave(process)
+        project.up()
+        assert len(loads.runs(sandbox, "web")) == len(refused) + 1
+        project.run("stop")
+        good += 1
+    row.figure("fixed port: refused and named", f"{good}/{number}", wanted=f"{number}/{number}")
+
+
+def test_a_port_of_another_service(sandbox, svc, row):
+    port = web.free_port()
+    other = sandbox.project(loads.service("api", [svc, "listen", ",", "wait"], port=port), name="other")
+    other.up()
+    project = sandbox.project(loads.service("web", [svc, "listen", ",", "wait"], port=port))
+    result = project.fail("up", status=7)
+    row.figure("a managed holder is named as such",
+               f"managed by locald as api of {other.status()['projects'][0]['id']}" in result.err, wanted=True)
+
+
+def test_a_sticky_port_at_a_restart(sandbox, svc, row, stranger, tmp_path):
+    number, good = row.choose(2, 66), 0
+    project = sandbox.project(loads.service(
+        "web", [svc, "listen", ",", "serve", "USR1", ",", "unlisten", ",", "sleep", 700, ",", "exit", "1"]))
+    project.up()
+    for _ in range(number):
+        service = until(lambda: next((s for s in [project.service("web")] if s["ready"]), None), timeout=60)
+        process = stranger(service["port"])
+        os.kill(service["pid"], signal.SIGUSR1)
+        listens(process)
+        until(lambda: names(project.service("web").get("detail", ""), process, tmp_path)
+              and project.service("web")["state"] == "crashed", timeout=30)
+        answer = web.get(service["url"])
+        assert answer.status in (502, 503) and SECRET not in answer.text, answer.text
+        assert loads.runs(sandbox, "web")[-1] == service["run"]
+        stranger.leave(process)
+        again = until(lambda: next((s for s in [project.service("web")] if s["ready"]), None), timeout=60)
+        assert again["run"] > service["run"] and again["port"] == service["port"]
+        good += 1
+        project.run("restart")
+    row.figure("sticky port: refused, and started when it was free", f"{good}/{number}", wanted=f"{number}/{number}")
+
+
+def test_a_stranger_who_binds_late(sandbox, svc, row, stranger, tmp_path):
+    number, good, asked = row.choose(2, 67), 0, 0
+    project = sandbox.project(loads.service("web", [svc, "serve", "USR1", ",", "listen", ",", "wait"]))
+    for _ in range(number):
+        running = project.popen("up")
+        service = until(lambda: next((s for s in services_of(project) if s["pid"]), None), timeout=30)
+        process = listens(stranger(service["port"]))
+        until(lambda: names(project.service("web").get("detail", ""), process, tmp_path), timeout=30)
+        # A visitor waits for the service, as long as it may still come.
+        with contextlib.suppress(TimeoutError):
+            asked += SECRET in web.get(project.service("web")["url"], timeout=0.5).text
+        assert not project.service("web")["ready"]
+        # Now it wants its port, and ends.
+        os.kill(service["pid"], signal.SIGUSR1)
+        result = sandbox.finish(running)
+        assert result.status == 7 and names(result.err, process, tmp_path), str(result)
+        stranger.leave(process)
+        project.run("stop")
+        good += 1
+    row.figure("late stranger: seen and named", f"{good}/{number}", wanted=f"{number}/{number}")
+    row.figure("requests to the stranger", asked, wanted=0)
+
+
+def services_of(project):
+    listed = project.attempt("status", "--json")
+    return listed.json["services"] if listed.status == 0 else []
