@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/userns.h"
 #include "cli/cli.h"
+#include "net/outbound.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,6 +141,21 @@ static void check_overlay(struct cli *cli unused_arg, struct finding *finding)
 	            err.text ? err.text : "user namespaces cannot be made");
 	if (fs_exists("/proc/sys/kernel/unprivileged_userns_clone"))
 		strbuf_adds(&finding->fix, "sudo sysctl -w kernel.unprivileged_userns_clone=1");
+}
+
+static void check_way_out(struct cli *cli unused_arg, struct finding *finding)
+{
+	cleanup(outbound_release) struct outbound outbound = {0};
+
+	outbound_find(&outbound);
+	if (outbound.program) {
+		strbuf_addf(&finding->text, "containers reach the world by %s", outbound.program);
+		return;
+	}
+	worse(finding, CHECK_LIMITED);
+	strbuf_addf(&finding->text, "containers reach nothing but their project's services: %s",
+	            outbound.why);
+	strbuf_adds(&finding->fix, outbound.fix);
 }
 
 static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
@@ -309,8 +325,9 @@ static void check_watch(struct cli *cli, struct finding *finding)
  * check_daemon. */
 const struct check checks[CHECK_COUNT] = {
 	{"kernel.features", check_kernel},    {"container.ids", check_ids},
-	{"container.overlay", check_overlay}, {"cgroup.v2", check_cgroup},
-	{"programs", check_programs},         {"run.dir", check_run_dir},
-	{"daemon.socket", check_daemon},      {"proxy.ports", check_ports},
-	{"files.watch", check_watch},         {"image.store", check_store},
+	{"container.overlay", check_overlay}, {"container.network", check_way_out},
+	{"cgroup.v2", check_cgroup},          {"programs", check_programs},
+	{"run.dir", check_run_dir},           {"daemon.socket", check_daemon},
+	{"proxy.ports", check_ports},         {"files.watch", check_watch},
+	{"image.store", check_store},
 };

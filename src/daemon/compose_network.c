@@ -82,6 +82,7 @@ json_t *compose_network(const struct project *project, size_t of,
 		if (service->network == NETWORK_PRIVATE && i != of &&
 		    project->plans.items[i].port > 0)
 			json_array_append_new(peers, peer_of(project, own, i));
+	json_set_bool(network, "alone", service->network == NETWORK_NONE);
 	json_object_set_new(network, "publish", publish);
 	json_object_set_new(network, "peers", peers);
 	return network;

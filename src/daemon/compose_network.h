@@ -23,8 +23,9 @@ char *compose_network_host(const struct project *project, size_t from, const cha
 int compose_network_port(const struct project *project, size_t from, const char *service);
 
 /*
- * {"publish":[[host,inside],…], "peers":[{"address","names":[…],"ports":[[inside,host],…]},…]}
- * of the service's plan at index `of`, if it has a network of its own; else NULL.
+ * {"alone","publish":[[host,inside],…],
+ * "peers":[{"address","names":[…],"ports":[[inside,host],…]},…]} (alone: it has nothing but
+ * loopback) of the service's plan at index `of`, if it has a network of its own; else NULL.
  */
 json_t *compose_network(const struct project *project, size_t of,
                         const struct service_config *service);

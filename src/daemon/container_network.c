@@ -9,6 +9,7 @@
 #include "daemon/relay_worker.h"
 #include "loop/child.h"
 #include "loop/loop.h"
+#include "net/outbound.h"
 
 /* Enough for a page with all that belongs to it; more are made when these are used up. */
 #define FIRST_SOCKETS "16"
@@ -42,7 +43,8 @@ static void add_peers(const json_t *network, struct strv *args)
 
 /* The shim's command line that registers the container. */
 static int make_command(const struct daemon *daemon, const json_t *network, const char *id,
-                        bool is_open, struct strv *args, struct error *err)
+                        bool is_open, const struct outbound *outbound, struct strv *args,
+                        struct error *err)
 {
 	if (container_runtime(&daemon->paths, args, err) < 0)
 		return -1;
@@ -56,6 +58,10 @@ static int make_command(const struct daemon *daemon, const json_t *network, cons
 	}
 	if (is_open)
 		strv_add(args, "--open");
+	if (outbound && outbound->program) {
+		strv_add(args, outbound->kind == OUTBOUND_PASTA ? "--pasta" : "--slirp4netns");
+		strv_add(args, outbound->program);
+	}
 	add_peers(network, args);
 	strv_add(args, id);
 	return 0;
@@ -76,25 +82,45 @@ static json_t *make_hosts(const json_t *network)
 }
 
 /* Nobody comes in, and there is nobody to call. */
-static bool needs_relay(const json_t *network)
+static bool is_alone(const json_t *network)
 {
-	return json_array_size(json_object_get(network, "publish")) > 0 ||
-	       json_array_size(json_object_get(network, "peers")) > 0;
+	return json_get_bool(network, "alone", false);
+}
+
+static int make_end_command(const struct daemon *daemon, const char *id,
+                            const struct outbound *outbound, struct strv *args, struct error *err)
+{
+	if (!outbound->program)
+		return 0;
+	if (container_runtime(&daemon->paths, args, err) < 0)
+		return -1;
+	strv_add(args, "net");
+	strv_add(args, "--end");
+	strv_add(args, id);
+	return 0;
 }
 
 int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
                            struct error *err)
 {
 	const json_t *network = json_object_get(params, "network");
-	cleanup(strv_release) struct strv args = STRV_INIT;
+	cleanup(strv_release) struct strv args = STRV_INIT, end = STRV_INIT;
+	cleanup(outbound_release) struct outbound outbound = {0};
 	json_t *filled;
 
 	if (!network)
 		return 0;
-	if (needs_relay(network) && (relay_worker_need(daemon->relay, err) < 0 ||
-	                             make_command(daemon, network, id, is_open, &args, err) < 0))
-		return -1;
+	if (!is_alone(network)) {
+		outbound_find(&outbound);
+		if (relay_worker_need(daemon->relay, err) < 0 ||
+		    make_command(daemon, network, id, is_open, &outbound, &args, err) < 0 ||
+		    make_end_command(daemon, id, &outbound, &end, err) < 0)
+			return -1;
+	}
 	filled = json_object();
+	json_set_bool(filled, "way_out", outbound.program != NULL);
+	json_set_str(filled, "resolver", outbound.resolver);
+	json_object_set_new(filled, "end_hook", end.len > 0 ? json_from_strv(&end) : json_array());
 	json_object_set_new(filled, "hook", args.len > 0 ? json_from_strv(&args) : json_array());
 	json_object_set_new(filled, "hosts", make_hosts(network));
 	json_object_set_new(params, "network", filled);
@@ -129,7 +155,7 @@ static int register_one(struct daemon *daemon, const char *project,
 	struct registering *registering;
 	pid_t pid;
 
-	if (make_command(daemon, network, id, service->ready, &args, err) < 0)
+	if (make_command(daemon, network, id, service->ready, NULL, &args, err) < 0)
 		return -1;
 	spec.path = args.items[0];
 	spec.argv = (const char *const *)args.items;
@@ -154,7 +180,7 @@ static void register_service(const char *project, const struct service_snapshot 
 	const json_t *bundle = i < 0 ? NULL : known->extras.items[i].bundle;
 	const json_t *network = json_object_get(bundle, "network");
 
-	if (network && needs_relay(network) && service->pid > 0 &&
+	if (network && !is_alone(network) && service->pid > 0 &&
 	    register_one(daemon, project, service, network, &err) < 0)
 		log_warn("%s.%s: %s", project, service->plan->name, err.text);
 }

@@ -59,6 +59,36 @@ static int write_file(const char *path, const char *text, struct error *err)
 	return fs_write_atomic(path, text, strlen(text), 0644, err);
 }
 
+static bool is_loopback(const char *address)
+{
+	return str_starts(address, "127.") || str_starts(address, "::1");
+}
+
+/*
+ * The host's, but a resolver on its loopback is asked through the way out.  Without a way
+ * out there is nobody to ask, and what asks is told so at once.
+ */
+static void adapt_resolv_conf(const struct container_request *request, struct strbuf *resolv)
+{
+	cleanup(strbuf_release) struct strbuf own = STRBUF_INIT;
+	char *rest = resolv->buf, *line;
+
+	while (resolv->len > 0 && (line = strsep(&rest, "\n"))) {
+		const char *address = line + strlen("nameserver");
+		bool is_server = str_starts(line, "nameserver");
+
+		address += strspn(address, " \t");
+		if (is_server && !request->has_way_out)
+			continue;
+		if (is_server && is_loopback(address))
+			strbuf_addf(&own, "nameserver %s\n", request->network_resolver);
+		else if (*line)
+			strbuf_addf(&own, "%s\n", line);
+	}
+	strbuf_reset(resolv);
+	strbuf_add(resolv, own.buf, own.len);
+}
+
 /* On the host's network a container resolves names as the host does. */
 static int write_network_files(const struct bundle_paths *paths,
                                const struct container_request *request, struct error *err)
@@ -71,13 +101,16 @@ static int write_network_files(const struct bundle_paths *paths,
 
 	/* A host may have neither; then the container has them empty. */
 	fs_read_file("/etc/resolv.conf", HOST_FILE_MAX, &resolv, &ignored);
-	if (!request->has_own_network)
+	if (request->has_own_network)
+		adapt_resolv_conf(request, &resolv);
+	else
 		fs_read_file("/etc/hosts", HOST_FILE_MAX, &hosts, &ignored);
 	if (!strstr(hosts.buf, "localhost"))
 		strbuf_adds(&hosts, "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
 	if (hosts.buf[hosts.len - 1] != '\n')
 		strbuf_addch(&hosts, '\n');
-	strbuf_addf(&hosts, "127.0.1.1\t%s\n", hostname);
+	strbuf_addf(&hosts, "%s\t%s\n", request->has_own_network ? "127.0.0.1" : "127.0.1.1",
+	            hostname);
 	for (size_t i = 0; i < request->network_hosts.len; i++)
 		strbuf_addf(&hosts, "%s\n", request->network_hosts.items[i]);
 	if (write_file(paths->resolv_conf, resolv.buf, err) < 0 ||

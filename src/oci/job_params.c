@@ -83,7 +83,10 @@ static int parse_network(const json_t *network, struct container_request *ret, s
 	if (!network || json_is_null(network))
 		return 0;
 	ret->has_own_network = true;
+	ret->has_way_out = json_get_bool(network, "way_out", false);
+	ret->network_resolver = json_get_str(network, "resolver", NULL);
 	if (job_params_list(network, "hook", &ret->network_hook, err) < 0 ||
+	    job_params_list(network, "end_hook", &ret->network_end_hook, err) < 0 ||
 	    job_params_list(network, "hosts", &ret->network_hosts, err) < 0)
 		return error_wrap(err, "\"network\"");
 	return 0;

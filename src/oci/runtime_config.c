@@ -45,6 +45,7 @@ void container_request_release(struct container_request *request)
 	strv_release(&request->args);
 	strv_release(&request->env);
 	strv_release(&request->network_hook);
+	strv_release(&request->network_end_hook);
 	strv_release(&request->network_hosts);
 	array_release(&request->mounts);
 	array_release(&request->groups);
@@ -269,14 +270,26 @@ static json_t *linux_json(const struct container_request *request, const struct 
 	return value;
 }
 
+static void add_hook(json_t *hooks, const char *when, const struct strv *args)
+{
+	json_t *hook, *list;
+
+	if (args->len == 0)
+		return;
+	hook = json_object();
+	list = json_array();
+	json_set_str(hook, "path", args->items[0]);
+	json_object_set_new(hook, "args", json_from_strv(args));
+	json_array_append_new(list, hook);
+	json_object_set_new(hooks, when, list);
+}
+
 static json_t *hooks_json(const struct container_request *request)
 {
-	json_t *hook = json_object(), *list = json_array(), *hooks = json_object();
+	json_t *hooks = json_object();
 
-	json_set_str(hook, "path", request->network_hook.items[0]);
-	json_object_set_new(hook, "args", json_from_strv(&request->network_hook));
-	json_array_append_new(list, hook);
-	json_object_set_new(hooks, "createRuntime", list);
+	add_hook(hooks, "createRuntime", &request->network_hook);
+	add_hook(hooks, "poststop", &request->network_end_hook);
 	return hooks;
 }
 

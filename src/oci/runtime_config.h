@@ -46,8 +46,11 @@ struct container_request {
 	int64_t cpu_millis;         /* thousandths of a processor; 0: no limit */
 	/* A network of its own: */
 	bool has_own_network;
-	struct strv network_hook;  /* runs before the program, outside; empty: none */
-	struct strv network_hosts; /* further lines of /etc/hosts */
+	struct strv network_hook;     /* runs before the program, outside; empty: none */
+	struct strv network_end_hook; /* runs after its end; empty: none */
+	struct strv network_hosts;    /* further lines of /etc/hosts */
+	bool has_way_out;
+	const char *network_resolver; /* in place of one of the host's that is on its loopback */
 };
 
 void container_request_release(struct container_request *request);

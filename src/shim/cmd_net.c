@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "shim/inside.h"
+#include "shim/outbound.h"
 #include "shim/state.h"
 
 #include <arpa/inet.h>
@@ -27,10 +28,10 @@ struct peer {
 };
 
 struct net_options {
-	const char *socket;
+	const char *socket, *pasta, *slirp4netns;
 	int64_t fd, sockets;
 	struct strv publish, peers;
-	bool is_open;
+	bool is_open, is_end;
 };
 
 struct publication {
@@ -116,6 +117,10 @@ static int parse(struct net *net, const struct command *self, int argc, char **a
 	         "HOST-PORT:PORT, to be reached from outside"},
 		{"peer", 0, OPTION_LIST, &options->peers,
 	         "ADDRESS:PORT=HOST-PORT, to be reached from inside"},
+		{"pasta", 0, OPTION_TEXT, &options->pasta, "start this program as the way out"},
+		{"slirp4netns", 0, OPTION_TEXT, &options->slirp4netns,
+	         "start this program as the way out"},
+		{"end", 0, OPTION_FLAG, &options->is_end, "only end the program of the way out"},
 		{"open", 0, OPTION_FLAG, &options->is_open, "take connections at once"},
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
@@ -123,6 +128,8 @@ static int parse(struct net *net, const struct command *self, int argc, char **a
 	if (n < 0)
 		return n;
 	net->id = argv[0];
+	if (options->is_end)
+		return 0;
 	if (!options->socket == (options->fd < 0))
 		return error_set(err, ERR_USAGE, "net needs either --socket or --fd");
 	if (options->sockets > SOCKETS_MAX)
@@ -280,6 +287,21 @@ static int hand_out(const struct net *net, int pidfd, struct error *err)
 	return take_answer(net, err);
 }
 
+/* Without a way out the container still has its own network: that is no reason not to start. */
+static void find_way_out(const struct shim *shim, const struct net *net, const struct state *state)
+{
+	const struct net_options *options = &net->options;
+	const char *path = options->pasta ? options->pasta : options->slirp4netns;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *text = NULL;
+
+	if (!path || outbound_start(state, options->pasta ? OUTBOUND_PASTA : OUTBOUND_SLIRP4NETNS,
+	                            path, &err) == 0)
+		return;
+	text = xasprintf("nothing outside can be reached from this container: %s", err.text);
+	report_warning(shim, text);
+}
+
 int cmd_net(const struct shim *shim, const struct command *self, int argc, char **argv,
             struct error *err)
 {
@@ -293,7 +315,11 @@ int cmd_net(const struct shim *shim, const struct command *self, int argc, char 
 	root = state_open_root(shim->root, err);
 	if (root < 0 || state_load(&state, root, net.id, err) < 0)
 		return -1;
+	if (net.options.is_end)
+		return outbound_end(&state, err);
 	pidfd = state_open_process(&state, err);
+	if (pidfd >= 0)
+		find_way_out(shim, &net, &state);
 	if (pidfd < 0 || find_relay(&net, err) < 0 ||
 	    inside_enter_network(state.pid, pidfd, err) < 0 || make_sockets(&net, err) < 0)
 		return error_wrap(err, "network of container `%s`", net.id);

@@ -146,6 +146,20 @@ def user_sandbox(installed, ordinary_user):
     dispose(sandbox)
 
 
+@pytest.fixture
+def sandbox_of():
+    """A function that makes a sandbox of another program."""
+    made = []
+
+    def make(program):
+        made.append(new_sandbox(program))
+        return made[-1]
+
+    yield make
+    for sandbox in made:
+        dispose(sandbox)
+
+
 CALLERS = ["caller", "ordinary user"] if os.getuid() == 0 else ["caller"]
 
 
