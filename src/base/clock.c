@@ -39,16 +39,34 @@ static time_t split_ns(int64_t real_ns, int *ret_ms)
 	return (time_t)sec;
 }
 
+/*
+ * The civil date of a day since 1970: years begin in March, so that the leap day is the last.
+ * gmtime(3) would read the time zone first.
+ */
+static void date_of(int64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+	int64_t shifted = days + 719468; /* since the first of March of the year 0 */
+	int64_t era = shifted / 146097;
+	unsigned of_era = (unsigned)(shifted - era * 146097);
+	unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	unsigned from_march = (5 * of_year + 2) / 153;
+
+	*day = of_year - (153 * from_march + 2) / 5 + 1;
+	*month = from_march < 10 ? from_march + 3 : from_march - 9;
+	*year = (unsigned)(year_of_era + era * 400) + (*month <= 2);
+}
+
 void clock_format_utc(int64_t real_ns, char out[CLOCK_TEXT_SIZE])
 {
-	struct tm tm;
+	unsigned year, month, day, of_day;
 	int ms;
-	time_t sec = split_ns(real_ns, &ms);
+	int64_t sec = split_ns(real_ns, &ms);
 
-	gmtime_r(&sec, &tm);
-	snprintf(out, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-	         (tm.tm_year + 1900) % 10000, (tm.tm_mon + 1) % 100, tm.tm_mday % 100,
-	         tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100, ms % 1000);
+	date_of((sec >= 0 ? sec : sec - 86399) / 86400, &year, &month, &day);
+	of_day = (unsigned)((sec % 86400 + 86400) % 86400);
+	snprintf(out, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ", year % 10000,
+	         month % 100, day % 100, of_day / 3600, of_day / 60 % 60, of_day % 60, ms % 1000);
 }
 
 void clock_format_local_time(int64_t real_ns, char out[CLOCK_TEXT_SIZE])

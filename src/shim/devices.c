@@ -60,7 +60,9 @@ static int bind_on(int tree, int dir, const char *name, struct error *err)
 	struct stat st;
 
 	made = openat(dir, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0644);
-	if (made < 0 && errno != EEXIST)
+	if (made >= 0)
+		return tree_attach(tree, made, err);
+	if (errno != EEXIST)
 		return error_errno(err, errno, "make file `%s` in the container", name);
 	target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0 || fstat(target, &st) < 0)

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <limits.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -136,6 +138,17 @@ static void repair_inheritance(void)
 		close(fd);
 }
 
+/* Of what the kernel gave us at birth; jansson would read a device. */
+static void seed_json(void)
+{
+	const void *bytes = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+	size_t seed = 0;
+
+	if (bytes)
+		memcpy(&seed, bytes, sizeof(seed));
+	json_object_seed(seed);
+}
+
 int main(int argc, char **argv)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -145,6 +158,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && getpid() == 1 && str_eq(argv[1], PID1_COMMAND))
 		pid1_main(argv[2]);
 	repair_inheritance();
+	seed_json();
 	/* Also where a sealed copy of us runs, whose name would be that of a memfd. */
 	prctl(PR_SET_NAME, "locald-shim");
 	at = parse_global(&shim, argc, argv, &err);

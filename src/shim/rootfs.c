@@ -81,6 +81,20 @@ static int make_one(int root, char path[PATH_MAX], struct error *err)
 	return 1;
 }
 
+/* Most often only the last part is missing; -1 where it is not so, without an error. */
+static int make_last(int root, const char *path)
+{
+	cleanup_close int parent = -1;
+	const char *name = last_part(path);
+
+	if (!*name)
+		return -1;
+	parent = open_parent(root, path);
+	if (parent < 0 || mkdirat(parent, name, DIR_MODE) < 0)
+		return -1;
+	return resolve(root, path, O_PATH | O_DIRECTORY, 0, 0);
+}
+
 int rootfs_make_dir(int root, const char *wanted, struct error *err)
 {
 	char path[PATH_MAX], rest[PATH_MAX];
@@ -89,6 +103,8 @@ int rootfs_make_dir(int root, const char *wanted, struct error *err)
 	if (!str_copy(path, sizeof(path), wanted))
 		return error_errno(err, ENAMETOOLONG, "%s", wanted);
 	fd = resolve(root, path, O_PATH | O_DIRECTORY, 0, 0);
+	if (fd < 0 && errno == ENOENT)
+		fd = make_last(root, path);
 	if (fd >= 0)
 		return fd;
 	for (char *at = path;;) {
