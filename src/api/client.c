@@ -161,6 +161,7 @@ static int wait_readable(struct client *client, struct error *err)
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
 		{.fd = client->watch.interrupt_fd, .events = POLLIN},
+		{.fd = client->watch.on_also ? client->watch.also_fd : -1, .events = POLLIN},
 	};
 
 	if (client->watch.on_idle)
@@ -172,7 +173,9 @@ static int wait_readable(struct client *client, struct error *err)
 			return error_errno(err, errno, "poll");
 		if (n > 0 && fds[1].revents)
 			return error_set(err, ERR_INTERRUPTED, "interrupted");
-		if (n > 0)
+		if (n > 0 && fds[2].revents && client->watch.on_also(client->watch.data, err) < 0)
+			return -1;
+		if (n > 0 && fds[0].revents)
 			return 0;
 	}
 }

@@ -23,6 +23,9 @@ struct client_watch {
 	void (*on_tick)(void *data); /* while waiting, every tick_ms */
 	void (*on_idle)(
 		void *data); /* before each wait; may be NULL: what came so far is all there is */
+	/* When also_fd is readable meanwhile; -1 ends the call with that error.  NULL: none. */
+	int (*on_also)(void *data, struct error *err);
+	int also_fd;
 	void *data;
 };
 

@@ -244,6 +244,11 @@ char *paths_service_run(const struct paths *paths, const char *project, const ch
 	return xasprintf("%s/services/%s/%s", paths->run, project, service);
 }
 
+char *paths_try_dir(const struct paths *paths)
+{
+	return path_join(paths->state, "try");
+}
+
 char *paths_build_cache(const struct paths *paths, const char *project, const char *service)
 {
 	return xasprintf("%s/builds/%s/%s", paths->cache, project, service);

@@ -153,10 +153,19 @@ int cli_open_interrupt(struct cli *cli, struct error *err)
 		return 0;
 	interrupts(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	cli->interrupt_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (cli->interrupt_fd < 0)
 		return error_errno(err, errno, "signalfd");
 	return 0;
+}
+
+int cli_take_interrupt(struct cli *cli)
+{
+	struct signalfd_siginfo info = {0};
+
+	while (read(cli->interrupt_fd, &info, sizeof(info)) == sizeof(info))
+		continue;
+	return (int)info.ssi_signo;
 }
 
 int cli_catch_interrupt(struct cli *cli, const struct client_watch *watch, struct error *err)

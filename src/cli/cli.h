@@ -58,6 +58,8 @@ int cli_take_error(struct cli *cli, const json_t *error, struct error *err);
 
 /* From here on Ctrl-C does not kill us but makes cli->interrupt_fd readable. */
 int cli_open_interrupt(struct cli *cli, struct error *err);
+/* The interrupt was heeded: the next one counts anew.  The signal, 0 when there was none. */
+int cli_take_interrupt(struct cli *cli);
 /*
  * Waits for fd: 1 when it is readable, 0 when nobody reads our standard output any
  * more, -1 with ERR_INTERRUPTED.  After cli_open_interrupt().

@@ -6,10 +6,10 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/keeper_link.h"
 #include "keeper/protocol.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -43,52 +43,9 @@ struct attachment {
 
 /* --- the keeper's socket --- */
 
-static int no_such_service(struct cli *cli, const char *service, const glob_t *found,
-                           struct error *err)
-{
-	cleanup(strv_release) struct strv names = STRV_INIT;
-	const char *nearest;
-
-	for (size_t i = 0; i < found->gl_pathc; i++) {
-		const char *base = path_base(found->gl_pathv[i]);
-
-		strv_add_take(&names, xstrndup(base, strlen(base) - strlen(".sock")));
-	}
-	nearest = str_nearest(service, (const char *const *)names.items, names.len);
-	error_set(err, ERR_NOT_FOUND, "no service `%s` is running here", service);
-	return nearest ? error_hint(err, "did you mean `%s`?", nearest)
-	               : error_hint(err, "`locald status` shows what runs");
-}
-
-/* By the hash of the folder: neither the configuration nor the daemon is asked. */
-static int find_socket(struct attachment *at, struct error *err)
-{
-	cleanup_free char *id = paths_project_id("x", at->cli->root);
-	cleanup_free char *pattern =
-		xasprintf("%s/keepers/*%s/*.sock", at->cli->paths.run, strchr(id, '-'));
-	glob_t found = {0};
-	int ret;
-
-	(void)glob(pattern, GLOB_NOSORT, NULL, &found);
-	for (size_t i = 0; i < found.gl_pathc && !at->socket; i++) {
-		const char *base = path_base(found.gl_pathv[i]);
-		size_t len = strlen(base) - strlen(".sock");
-
-		if (strlen(at->service) == len && memcmp(base, at->service, len) == 0)
-			at->socket = xstrdup(found.gl_pathv[i]);
-	}
-	ret = at->socket ? 0 : no_such_service(at->cli, at->service, &found, err);
-	globfree(&found);
-	return ret;
-}
-
 static void say(struct attachment *at, const struct keeper_packet *packet)
 {
-	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
-
-	keeper_packet_encode(packet, &text);
-	/* When it fails the connection is over, and the next read says so. */
-	(void)!send(at->fd, text.buf, text.len, MSG_NOSIGNAL);
+	keeper_link_send(at->fd, packet);
 }
 
 static int hear(struct attachment *at, char buf[KEEPER_PACKET_MAX], struct keeper_packet *packet,
@@ -106,15 +63,12 @@ static int hear(struct attachment *at, char buf[KEEPER_PACKET_MAX], struct keepe
 
 static int dial(struct attachment *at, struct error *err)
 {
-	cleanup_close int dir = -1, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct keeper_packet packet;
-	struct sockaddr_un addr;
 	char buf[KEEPER_PACKET_MAX];
 
-	if (fd < 0 || keeper_socket_address(at->socket, &addr, &dir, err) < 0 ||
-	    connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return error_set(err, ERR_NOT_FOUND, "%s is not running", at->service);
-	at->fd = take_fd(fd);
+	at->fd = keeper_link_open(at->socket, at->service, err);
+	if (at->fd < 0)
+		return -1;
 	say(at, &(struct keeper_packet){.op = KEEPER_SUBSCRIBE});
 	if (hear(at, buf, &packet, err) < 0)
 		return -1;
@@ -397,7 +351,8 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 		error_set(err, ERR_USAGE, "attach needs a terminal");
 		return error_hint(err, "`locald logs -f %s` shows what it writes", argv[0]);
 	}
-	if (find_socket(&at, err) < 0 || dial(&at, err) < 0 || open_signals(&at, err) < 0)
+	at.socket = keeper_link_find(cli, at.service, err);
+	if (!at.socket || dial(&at, err) < 0 || open_signals(&at, err) < 0)
 		return -1;
 	if (at.status.state == KEEPER_EXITED)
 		return ended(&at, err);

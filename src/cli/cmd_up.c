@@ -4,13 +4,16 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/report_plan.h"
+#include "cli/up_attach.h"
 
 struct up_options {
 	struct option_list host, container, profiles, formation;
-	bool no_deps, plan, json;
+	bool attach, no_deps, plan, json;
 };
 
 static const struct option options[] = {
+	OPT_FLAG('a', "attach", struct up_options, attach,
+                 "Then follow the logs; Ctrl-C stops what was started"),
 	OPT_LIST(0, "container", struct up_options, container, "SERVICE",
                  "Run SERVICE in a container this time", COMPLETE_SERVICES),
 	OPT_LIST('m', "formation", struct up_options, formation, "NAME=COUNT",
@@ -119,8 +122,13 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	int r;
 
 	progress_init(&progress, cli, "up");
+	if (up->attach && (up->plan || cli->machine != MACHINE_OFF))
+		return error_set(err, ERR_USAGE, "--attach and %s exclude each other",
+		                 up->plan ? "--plan" : "--json");
 	body = request(cli, argc, argv, up);
 	cli->unchanged = "nothing was changed; what runs goes on";
+	if (up->attach)
+		return up_attach(cli, body, argc, argv, err);
 	r = progress_run(&progress, "/v1/up", body, err);
 	return up->plan ? show_plan(cli, &progress, r, err) : cli_finish_up(cli, &progress, r, err);
 }
@@ -130,6 +138,8 @@ static const char *const examples[] = {
 	"start everything and wait until it is ready",
 	"locald up web",
 	"start web and what it depends on",
+	"locald up -a",
+	"start everything and follow its logs; Ctrl-C stops it again",
 	"locald up --plan",
 	"what would be started, restarted and stopped, and why",
 	"locald up --profile dev",

@@ -6,6 +6,7 @@
 struct progress;
 
 /* Keep alphabetized. */
+extern const struct command cmd_add;
 extern const struct command cmd_build;
 extern const struct command cmd_builder;
 extern const struct command cmd_complete;
@@ -27,6 +28,7 @@ extern const struct command cmd_service;
 extern const struct command cmd_status;
 extern const struct command cmd_stop;
 extern const struct command cmd_surface;
+extern const struct command cmd_try;
 extern const struct command cmd_up;
 extern const struct command cmd_version;
 extern const struct command cmd_volume;

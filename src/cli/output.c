@@ -143,6 +143,18 @@ int output_done(struct output *output, const struct strbuf *text, struct error *
 	return output->is_quiet ? 0 : output_data(output, text, err);
 }
 
+void output_say(struct output *output, const char *fmt, ...)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vaddf(&out, fmt, args);
+	va_end(args);
+	strbuf_addch(&out, '\n');
+	output_note(output, &out);
+}
+
 void output_error(struct output *output, const struct strbuf *text)
 {
 	cleanup(strbuf_release) struct strbuf all = STRBUF_INIT;

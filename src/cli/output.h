@@ -30,6 +30,8 @@ int output_data(struct output *output, const struct strbuf *text, struct error *
 int output_done(struct output *output, const struct strbuf *text, struct error *err);
 /* To stderr, above the live region; nothing when quiet. */
 void output_note(struct output *output, const struct strbuf *text);
+/* A line of ours, its end included; what is from outside must be safe already. */
+void output_say(struct output *output, const char *fmt, ...) printf_like(2, 3);
 /* As output_note(), quiet or not. */
 void output_error(struct output *output, const struct strbuf *text);
 

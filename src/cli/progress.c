@@ -281,11 +281,20 @@ static void on_tick(void *data)
 		heartbeat(progress);
 }
 
+static int on_also(void *data, struct error *err)
+{
+	const struct progress *progress = data;
+
+	return progress->on_also(progress->also_data, err);
+}
+
 static int on_line(json_t *line, void *data, struct error *err)
 {
 	struct progress *progress = data;
 	const char *event = json_get_str(line, "event", "");
 
+	if (progress->on_event && progress->on_event(line, progress->also_data, err) < 0)
+		return -1;
 	if (progress->cli->machine != MACHINE_OFF) {
 		if (cli_print_json(progress->cli, line, err) < 0)
 			return -1;
@@ -316,6 +325,8 @@ int progress_run(struct progress *progress, const char *target, const json_t *bo
 	const struct client_watch watch = {
 		.tick_ms = cli->output.is_live ? FRAME_MS : HEARTBEAT_MS / 10,
 		.on_tick = on_tick,
+		.on_also = progress->on_also ? on_also : NULL,
+		.also_fd = progress->also_fd,
 		.data = progress,
 	};
 	int r;

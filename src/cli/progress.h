@@ -39,6 +39,12 @@ struct progress {
 	/* Called with a result that is ok, before the connection is closed; or NULL. */
 	int (*on_result)(const json_t *result, void *data, struct error *err);
 	void *data; /* for it */
+	/* As in client_watch, with its own data; or NULL. */
+	int (*on_also)(void *data, struct error *err);
+	int also_fd;
+	void *also_data;
+	/* Called with each event besides; or NULL. */
+	int (*on_event)(const json_t *event, void *data, struct error *err);
 };
 
 void progress_init(struct progress *progress, struct cli *cli, const char *label);

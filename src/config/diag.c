@@ -137,6 +137,14 @@ void diag_help(struct diagnostic *diag, const char *fmt, ...)
 	va_end(args);
 }
 
+bool diag_has(const struct diagnostics *diags, const char *id)
+{
+	array_foreach(diag, &diags->items)
+		if (str_eq(diag->id, id))
+			return true;
+	return false;
+}
+
 bool diag_is_error(const struct diagnostic *diag)
 {
 	return diag->id[0] != 'W';

@@ -60,6 +60,8 @@ void diag_at(struct diagnostic *diag, const struct diag_source *source, struct t
              const char *label);
 void diag_help(struct diagnostic *diag, const char *fmt, ...) printf_like(2, 3);
 
+/* Is there a finding with this id? */
+bool diag_has(const struct diagnostics *diags, const char *id);
 bool diag_is_error(const struct diagnostic *diag);
 size_t diag_error_count(const struct diagnostics *diags);
 

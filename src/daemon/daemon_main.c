@@ -1,5 +1,6 @@
 #include "daemon/daemon_main.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/fs.h"
@@ -10,9 +11,14 @@
 #include "daemon/daemon.h"
 #include "loop/loop.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
+
+#define RUNNING_LOCK_MS       3000
+#define RUNNING_LOCK_AGAIN_MS 10
 
 struct options {
 	const char *sandbox;
@@ -56,6 +62,25 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
 }
 
 /*
+ * A daemon that was killed is heard of (its socket closes) a moment before its lock is
+ * free: the kernel closes its descriptors one by one.  Nothing tells when a lock is.
+ */
+static int take_running_lock(const char *path, struct error *err)
+{
+	int64_t deadline_ms = clock_mono_ms() + RUNNING_LOCK_MS;
+
+	for (;;) {
+		int fd = fs_lock(path, false, err);
+
+		if (fd >= 0 || err->code != EWOULDBLOCK || clock_mono_ms() >= deadline_ms)
+			return fd;
+		error_release(err);
+		*err = (struct error)ERROR_INIT;
+		(void)poll(NULL, 0, RUNNING_LOCK_AGAIN_MS);
+	}
+}
+
+/*
  * Two locks: daemon.lock in the run directory while somebody starts, handed on by
  * the starter, and daemon.running in the state directory for as long as there is a
  * daemon: the database is for one, even where two shells disagree on the run directory.
@@ -68,7 +93,7 @@ static int take_locks(struct daemon *daemon, struct options *options, struct err
 	if (options->lock_fd < 0)
 		options->lock_fd = fs_lock(starting, false, err);
 	if (options->lock_fd >= 0)
-		daemon->running_lock = fs_lock(running, false, err);
+		daemon->running_lock = take_running_lock(running, err);
 	if (options->lock_fd < 0 || daemon->running_lock < 0)
 		return error_hint(err, "a daemon is running already, perhaps one of a shell with "
 		                       "another XDG_RUNTIME_DIR");

@@ -1,6 +1,7 @@
 #include "daemon/status.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
@@ -200,6 +201,22 @@ static void add_usage(struct daemon *daemon, const struct project *project,
 	}
 }
 
+static void note_live(const char *project, const struct service_snapshot *service, void *data)
+{
+	*(bool *)data |= service_state_is_live(service->state);
+}
+
+/* A folder that was deleted, and nothing runs any more. */
+static bool is_gone(struct daemon *daemon, const struct project *project)
+{
+	bool is_live = false;
+
+	if (fs_exists(project->root))
+		return false;
+	supervisor_each(daemon->supervisor, project->id, note_live, &is_live);
+	return !is_live;
+}
+
 json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 {
 	json_t *object = json_object(), *projects = json_array();
@@ -212,7 +229,7 @@ json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 	array_foreach(project, &daemon->projects) {
 		json_t *status;
 
-		if (root && !str_eq((*project)->root, root))
+		if (root ? !str_eq((*project)->root, root) : is_gone(daemon, *project))
 			continue;
 		status = status_of_project(daemon, *project);
 		if (with_usage)
