@@ -86,6 +86,10 @@ static void replace_project(struct daemon *daemon, struct project *project)
 	array_foreach(slot, &daemon->projects) {
 		if (!str_eq((*slot)->id, project->id))
 			continue;
+		/* Other operations go on with their images. */
+		strv_release(&project->building);
+		project->building = (*slot)->building;
+		(*slot)->building = (struct strv)STRV_INIT;
 		project_destroy(*slot);
 		*slot = project;
 		return;

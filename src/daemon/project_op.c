@@ -71,6 +71,7 @@ void project_op_free(struct project_op *op)
 	config_inputs_release(&op->inputs);
 	up_context_release(&op->context);
 	strv_release(&op->images_wanted);
+	strv_release(&op->excluded);
 	json_decref(op->images);
 	json_decref(op->image_defaults);
 	error_release(&op->image_error);
@@ -303,17 +304,48 @@ static const struct project *project_of(struct daemon *daemon, const json_t *req
 	return project;
 }
 
-/* A build under way for these services is called off: nobody waits for it any more. */
-static void cancel_builds(struct daemon *daemon, const char *project_id)
+/* Takes these plans out of what an operation is still making images for. */
+static void take_out(struct project_op *op, const struct project *project, const struct strv *plans)
 {
+	for (size_t i = 0; i < plans->len; i++) {
+		int at = project_index(project, plans->items[i]);
+
+		if (!strv_has(&op->excluded, plans->items[i]))
+			strv_add(&op->excluded, plans->items[i]);
+		if (at >= 0)
+			project_op_drop_service(op, plan_service(&project->plans.items[at]));
+	}
+}
+
+static bool makes_images(const struct project_op *op, const char *project_id)
+{
+	return !op->supervised && op->config && str_eq(op->project_id, project_id);
+}
+
+/*
+ * An image that is being made for these services is called off: nobody waits for it any more.
+ * `project` may be another object afterwards.
+ */
+static void stop_builds(struct daemon *daemon, const struct project *project,
+                        const struct strv *plans)
+{
+	cleanup_free char *id = xstrdup(project->id);
+
+	array_foreach(op, &daemon->operations)
+		if (makes_images(*op, id))
+			take_out(*op, project, plans);
 	for (size_t i = daemon->operations.len; i-- > 0;) {
 		struct project_op *op = daemon->operations.items[i];
 		cleanup(error_release) struct error err = ERROR_INIT;
 
-		if (op->supervised || !op->config || !str_eq(op->project_id, project_id))
+		if (!makes_images(op, id))
 			continue;
-		error_set(&err, ERR_INTERRUPTED, "stopped while images were being made");
-		project_op_finish(op, &err, NULL);
+		if (plans->len == 0 || op->services.len == 0) {
+			error_set(&err, ERR_INTERRUPTED, "stopped while images were being made");
+			project_op_finish(op, &err, NULL);
+		} else if (op->tasks.len == 0) {
+			project_op_next_images(op);
+		}
 	}
 }
 
@@ -334,7 +366,6 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 		reply_error(x, &err, NULL);
 		return;
 	}
-	cancel_builds(daemon, project->id);
 	op = project_op_new(daemon, x, project->id);
 	if (json_to_strv(json_object_get(request, "services"), "services", &op->services, &err) <
 	            0 ||
@@ -343,10 +374,11 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 		project_op_free(op);
 		return;
 	}
-	live_owes_not(daemon, project->id, &op->services);
+	stop_builds(daemon, project, &op->services);
+	live_owes_not(daemon, op->project_id, &op->services);
 	project_op_note_live(op);
 	project_op_begin(op);
-	op->supervised = supervisor_stop(daemon->supervisor, project->id, &op->services,
+	op->supervised = supervisor_stop(daemon->supervisor, op->project_id, &op->services,
 	                                 project_op_on_done, op, &err);
 	fault_point("stop.accepted");
 	if (!op->supervised)

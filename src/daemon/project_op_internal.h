@@ -37,6 +37,7 @@ struct project_op {
 	bool is_reload, has_applied;
 	struct strv forced;        /* services to restart though unchanged; empty: all of them */
 	struct strv images_wanted; /* services whose image is still to be made */
+	struct strv excluded;      /* plans that a `stop` has taken out of it since */
 	json_t *images;            /* service -> digest */
 	json_t *image_defaults;    /* service -> what its image says, where it is known */
 	ARRAY(struct image_task *) tasks;
@@ -67,6 +68,8 @@ int project_op_approve(struct project_op *op, struct error *err);
 void project_op_keep_images(struct project_op *op, const struct project *known);
 /* project_op_plan.c: answers with what would be done. */
 void project_op_plan(struct project_op *op);
+/* The service is none of this operation's any more, and its image is not made for it. */
+void project_op_drop_service(struct project_op *op, const char *service);
 /* Makes the images that are wanted, then applies, or ends. */
 void project_op_next_images(struct project_op *op);
 

@@ -182,6 +182,20 @@ static void choose_images(struct project_op *op)
 
 /* --- images --- */
 
+static void leave_out(struct strv *services, const char *name)
+{
+	for (size_t i = 0; i < services->len; i++) {
+		if (!str_eq(services->items[i], name))
+			continue;
+		free(services->items[i]);
+		/* The terminating NULL moves too. */
+		memmove(services->items + i, services->items + i + 1,
+		        (services->len - i) * sizeof(*services->items));
+		services->len--;
+		return;
+	}
+}
+
 static void on_image_line(json_t *line, void *data)
 {
 	struct project_op *op = data;
@@ -244,6 +258,20 @@ static char *take_first(struct strv *list)
 	return first;
 }
 
+void project_op_drop_service(struct project_op *op, const char *service)
+{
+	leave_out(&op->services, service);
+	leave_out(&op->images_wanted, service);
+	array_foreach(task, &op->tasks) {
+		if (!str_eq(image_task_service(*task), service))
+			continue;
+		project_op_mark_building(op, service, false);
+		image_task_cancel(*task);
+		array_remove(&op->tasks, task);
+		break;
+	}
+}
+
 /* Starts what may start; when all are done goes on, or ends with the first failure. */
 void project_op_next_images(struct project_op *op)
 {
@@ -291,6 +319,31 @@ static int put_plans(struct project_op *op, struct project **ret, struct error *
 	return 0;
 }
 
+/*
+ * While the images of the first `up` are made, the project is known already: `status` shows
+ * what is built, and `stop` can call it off.
+ */
+static int introduce(struct project_op *op, struct error *err)
+{
+	const struct compose_request request = project_op_compose_request(op);
+	struct project *project;
+
+	if (op->images_wanted.len == 0 || op->build_only ||
+	    daemon_find_project(op->daemon, op->project_id))
+		return 0;
+	project =
+		project_new(op->project_id, op->config->root, op->config->name, op->config->domain);
+	if (compose_plans(&request, project, &op->diags, err) < 0) {
+		project_destroy(project);
+		return -1;
+	}
+	(void)str_copy(project->head, sizeof(project->head), op->head);
+	if (daemon_put_project(op->daemon, project, err) < 0)
+		return -1;
+	return supervisor_declare(op->daemon->supervisor, project->id, project->plans.items,
+	                          project->plans.len, NULL, err);
+}
+
 static void apply(struct project_op *op)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -299,6 +352,7 @@ static void apply(struct project_op *op)
 		.no_deps = op->context.no_deps,
 		.force_restart = op->force_restart,
 		.forced = &op->forced,
+		.excluded = &op->excluded,
 		.is_exact = op->is_reload,
 	};
 	struct project *project;
@@ -321,21 +375,6 @@ static void apply(struct project_op *op)
 }
 
 /* --- the beginning --- */
-
-/* `run` starts what the service depends on, and not the service. */
-static void leave_out(struct strv *services, const char *name)
-{
-	for (size_t i = 0; i < services->len; i++) {
-		if (!str_eq(services->items[i], name))
-			continue;
-		free(services->items[i]);
-		/* The terminating NULL moves too. */
-		memmove(services->items + i, services->items + i + 1,
-		        (services->len - i) * sizeof(*services->items));
-		services->len--;
-		return;
-	}
-}
 
 /* Services that this `up` is not about stay in the mode they were flipped to. */
 static void keep_flips(const struct project_op *op, const struct strv *from, struct strv *list)
@@ -395,6 +434,7 @@ static int load(struct project_op *op, const json_t *request, const char *root, 
 		error_set(err, ERR_CONFIG, "no service with `build` in %s", op->config->name);
 		return error_hint(err, "add build = { builder = \"NAME\" } to a service");
 	}
+	/* What the service depends on is started, and not the service. */
 	if (op->run_service)
 		leave_out(&op->services, op->run_service);
 	return op->plan_only ? 0 : project_op_approve(op, err);
@@ -423,7 +463,7 @@ static void begin(struct daemon *daemon, struct http_exchange *x, const json_t *
 	op->context.no_deps = op->build_only || json_get_bool(request, "no_deps", false);
 	op->force_restart = json_get_bool(request, "restart", false);
 	op->with_dependents = json_get_bool(request, "with_dependents", false);
-	if (load(op, request, root, &err) < 0) {
+	if (load(op, request, root, &err) < 0 || (!op->plan_only && introduce(op, &err) < 0)) {
 		reply_error(x, &err, &op->diags);
 		project_op_free(op);
 		return;

@@ -306,6 +306,8 @@ uint64_t supervisor_apply(struct supervisor *sup, const char *project_id,
 	operation->force_restart = options->force_restart;
 	if (options->forced)
 		strv_copy(&operation->forced, options->forced);
+	if (options->excluded)
+		strv_copy(&operation->excluded, options->excluded);
 	operation->is_exact = options->is_exact;
 	operation_submit(project, operation);
 	return operation->id;

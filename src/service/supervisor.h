@@ -120,11 +120,12 @@ struct supervisor *supervisor_new(const struct supervisor_world *world,
 void supervisor_free(struct supervisor *sup);
 
 struct apply_options {
-	const struct strv *subset; /* NULL or empty: all of the plans */
-	bool no_deps;              /* the subset only, not what it depends on */
-	bool force_restart;        /* restart what is unchanged too … */
-	const struct strv *forced; /* … but only these; NULL or empty: all of the subset */
-	bool is_exact;             /* an empty subset means no service */
+	const struct strv *subset;   /* NULL or empty: all of the plans */
+	bool no_deps;                /* the subset only, not what it depends on */
+	bool force_restart;          /* restart what is unchanged too … */
+	const struct strv *forced;   /* … but only these; NULL or empty: all of the subset */
+	bool is_exact;               /* an empty subset means no service */
+	const struct strv *excluded; /* NULL, or stopped since this was asked for: left alone */
 };
 
 /*
