@@ -146,5 +146,6 @@ int log_options_filter(const struct log_options *options, regex_t *pattern, stru
 	if (compile(options, pattern, err) < 0)
 		return -1;
 	ret->pattern = pattern;
+	ret->pattern_text = options->ignore_case ? NULL : options->grep;
 	return 0;
 }

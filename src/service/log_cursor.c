@@ -334,6 +334,25 @@ static void pass(struct log_cursor *cursor, const struct log_record *line)
 	cursor->is_pos_known = true;
 }
 
+static bool has_wanted(const struct log_cursor *cursor, const struct log_record *record)
+{
+	return !cursor->wanted || record->stream == LOG_EVENT ||
+	       memmem(record->data, record->len, cursor->wanted, strlen(cursor->wanted)) ||
+	       memchr(record->data, '\033', record->len);
+}
+
+static void pass_all(struct log_cursor *cursor, struct log_record *record)
+{
+	record->seq += record->lines - 1;
+	pass(cursor, record);
+	record->lines = 0;
+}
+
+void log_cursor_want(struct log_cursor *cursor, const char *text)
+{
+	cursor->wanted = text;
+}
+
 int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct error *err)
 {
 	struct log_record line;
@@ -353,10 +372,8 @@ int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct err
 			return found;
 		}
 		hold_gaps(cursor, &cursor->rest);
-		if (is_event(&cursor->rest, "drop")) {
-			pass(cursor, &cursor->rest);
-			cursor->rest.lines = 0;
-		}
+		if (is_event(&cursor->rest, "drop") || !has_wanted(cursor, &cursor->rest))
+			pass_all(cursor, &cursor->rest);
 	}
 	*ret = cursor->held[cursor->held_next++];
 	return 1;

@@ -20,6 +20,7 @@ struct log_cursor {
 	size_t start, len; /* unread: buf[start..len) */
 	uint64_t next_seq, next_pos;
 	bool is_pos_known;
+	const char *wanted;       /* borrowed; NULL: all */
 	struct log_entry held[2]; /* gaps to be told before `rest` */
 	size_t held_count, held_next;
 	struct log_record rest; /* lines of a record not told yet; lines 0: none */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "service/log_pattern.h"
 
 /* The first window when the last lines have to match something. */
 #define WINDOW_FIRST 64
@@ -24,6 +25,7 @@ struct kept {
 
 struct log_query {
 	struct log_filter filter;
+	char *literal; /* is in every line that matches the pattern; NULL: not known */
 	ARRAY(struct source) sources;
 	struct log_merge *merge;
 	uint64_t skip;       /* matches before the last ones */
@@ -40,6 +42,8 @@ struct log_query *log_query_new(const struct log_filter *filter)
 	struct log_query *query = xcalloc(1, sizeof(*query));
 
 	query->filter = *filter;
+	if (filter->pattern && filter->pattern_text)
+		query->literal = log_pattern_literal(filter->pattern_text);
 	query->merge = log_merge_new();
 	query->plain = (struct strbuf)STRBUF_INIT;
 	if (filter->context > 0)
@@ -63,6 +67,7 @@ void log_query_free(struct log_query *query)
 	array_release(&query->sources);
 	log_merge_free(query->merge);
 	strbuf_release(&query->plain);
+	free(query->literal);
 	free(query);
 }
 
@@ -100,12 +105,14 @@ static void strip_escapes(const struct log_entry *entry, struct strbuf *out)
 	}
 }
 
-static bool matches_pattern(const struct log_filter *filter, const char *text, size_t len)
+static bool matches_pattern(const struct log_query *query, const char *text, size_t len)
 {
 	regmatch_t whole = {.rm_so = 0, .rm_eo = (regoff_t)len};
 
-	return (regexec(filter->pattern, text, 1, &whole, REG_STARTEND) == 0) !=
-	       filter->is_inverted;
+	if (query->literal && !memmem(text, len, query->literal, strlen(query->literal)))
+		return query->filter.is_inverted;
+	return (regexec(query->filter.pattern, text, 1, &whole, REG_STARTEND) == 0) !=
+	       query->filter.is_inverted;
 }
 
 static bool is_grave_enough(const struct log_filter *filter, struct source *source,
@@ -141,7 +148,7 @@ static bool is_wanted(struct log_query *query, struct source *source, const stru
 		len--;
 	if (filter->level && !is_grave_enough(filter, source, entry->stream, text, len))
 		return false;
-	return !filter->pattern || matches_pattern(filter, text, len);
+	return !filter->pattern || matches_pattern(query, text, len);
 }
 
 /* --- where to begin --- */
@@ -166,11 +173,17 @@ static int choose_runs(const struct log_filter *filter, struct source *source, s
 
 int log_query_add(struct log_query *query, const char *log_dir, struct error *err)
 {
+	const struct log_filter *filter = &query->filter;
 	struct source *source = array_add(&query->sources);
 
 	source->log_dir = xstrdup(log_dir);
 	source->cursor = log_cursor_new(log_dir, err);
-	return source->cursor ? choose_runs(&query->filter, source, err) : -1;
+	if (!source->cursor)
+		return -1;
+	/* Where a line that does not match matters to others, all are looked at. */
+	if (!filter->is_inverted && filter->context == 0 && !filter->level)
+		log_cursor_want(source->cursor, query->literal);
+	return choose_runs(filter, source, err);
 }
 
 /* The first entry that may be in range. */

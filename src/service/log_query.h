@@ -28,6 +28,7 @@ struct log_filter {
 	enum log_stream stream;     /* 0: both, and events */
 	enum log_level level;       /* this one and graver ones; LOG_LEVEL_UNKNOWN: all */
 	const regex_t *pattern;     /* borrowed; NULL: none */
+	const char *pattern_text;   /* its source, where case counts; borrowed; NULL: not known */
 	bool is_inverted;           /* lines that the pattern does not match */
 	unsigned int context;       /* lines to show before and after one that matches */
 	int run;                    /* > 0: this one; -1: the one before the last, and so on */

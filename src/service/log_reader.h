@@ -59,6 +59,12 @@ int log_cursor_seek_last(struct log_cursor *cursor, uint64_t lines, struct error
 int log_cursor_seek_time(struct log_cursor *cursor, int64_t real_ns, struct error *err);
 int log_cursor_seek_run(struct log_cursor *cursor, uint32_t run, struct error *err);
 
+/*
+ * From here on, records of output that do not contain the text (borrowed) are passed over
+ * as a whole, but for those with escape sequences in them.  A record holds many lines.
+ */
+void log_cursor_want(struct log_cursor *cursor, const char *text);
+
 /* 1 with an entry, 0 when there is no more now, -1. */
 int log_cursor_next(struct log_cursor *cursor, struct log_entry *ret, struct error *err);
 /* The seq that comes next: save it to go on later with log_cursor_seek_seq(). */

@@ -50,6 +50,12 @@ class Row:
         assert is_good or self.size != "full", \
             f"{self.id} {name}: {duration(seconds)}, wanted ≤ {duration(limit)}"
 
+    def share(self, name, value, least):
+        """A speed beside another one's, in %; as with times, a small run only tells it."""
+        is_good = value >= least
+        self._note(name, number(value, "%"), f"≥ {number(least, '%')}", is_good)
+        assert is_good or self.size != "full", f"{self.id} {name}: {value:.0f} %, wanted ≥ {least} %"
+
     def _limited(self, name, value, limit, unit, is_good, sign):
         shown, bound = number(value, unit), f"{sign} {number(limit, unit)}"
         self._note(name, shown, bound, is_good)

@@ -213,6 +213,19 @@ static void lines(struct svc *svc, char **args)
 	flush(svc);
 }
 
+static void stamps(struct svc *svc, char **args)
+{
+	uint64_t every = svc_number(args[0], 1, 3600000) * 1000000, due = now_ns();
+
+	for (;; due += every) {
+		uint64_t now = now_ns();
+
+		if (now < due)
+			pause_ns(due - now);
+		svc_say(svc, "%llu", (unsigned long long)now_ns());
+	}
+}
+
 static void line(struct svc *svc, char **args)
 {
 	uint64_t left = svc_number(args[0], 1, FOREVER);
@@ -368,6 +381,8 @@ static const struct svc_step own_steps[] = {
 	{"lines", "COUNT [RATE [WIDTH]]",
          "numbered lines (COUNT 0: for ever), RATE a second (0: flat out), filled up to WIDTH", 1,
          3, lines},
+	{"stamps", "MS", "for ever, each MS, a line with the monotonic time in nanoseconds", 1, 1,
+         stamps},
 	{"line", "BYTES", "so many letters without a newline", 1, 1, line},
 	{"binary", "BYTES [SEED]", "pseudo-random bytes, the same for the same SEED", 1, 2, binary},
 	{"stream", "out|err|both", "where output goes from here on; both: lines in turn", 1, 1,

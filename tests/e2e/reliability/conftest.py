@@ -15,6 +15,7 @@ and whose tests tell figures to the fixture `row` (tests/support/rows.py):
         row.figure("pids unchanged", f"{same}/{number}", wanted=f"{number}/{number}")
         row.at_most("keeper", kib, 300, "KiB")
         row.took("status", seconds, limit=0.2)    a time: only told at the small size
+        row.share("writer", percent, least=50)    a speed: the same
 
 `row.random` is a generator whose seed is printed when the test fails.  The small size runs in
 `make check` and takes seconds; LOCALD_RELIABILITY=full runs the size of PASS.  A row skips, with a
