@@ -60,6 +60,26 @@ class Follower:
         return self.delays
 
 
+class Watcher:
+    """Somebody who looks at status all the time."""
+
+    def __init__(self, project):
+        self.project, self.times, self.is_over = project, [], threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.is_over.wait(0.1):
+            asked = time.monotonic()
+            self.project.run("status")
+            self.times.append(time.monotonic() - asked)
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join(60)
+        return self.times
+
+
 def p99(values):
     return statistics.quantiles(values, n=100)[98] if len(values) > 1 else values[0]
 
@@ -67,29 +87,25 @@ def p99(values):
 def test_a_writer_that_never_pauses(sandbox, svc, row):
     size = row.choose(400 << 20, 10_000_000_000)
     count = size // (WIDTH + 1)
-    file = into_a_file(flat_out(svc, count), sandbox.root / "file")
-    ledger = sandbox.root / "ledger"
+    ledger, words = sandbox.root / "ledger", flat_out(svc, count)
     names = [f"quiet{i}" for i in range(QUIET)]
     project = sandbox.project(
         "".join(loads.service(name, [svc, "stamps", EVERY_MS], type="worker") for name in names)
-        + loads.service("loud", [svc, "ledger", ledger, ",", *flat_out(svc, count)[1:], ",", "wait"],
+        + loads.service("loud", [svc, "ledger", ledger, ",", *words[1:], ",", "wait"],
                         type="worker", autostart=False))
     project.up()
-    follower = Follower(project, names)
-    until(lambda: follower.delays)
-    before, statuses = len(follower.delays), []
-    began = time.monotonic()
+    follower, watcher = Follower(project, names), Watcher(project)
+    until(lambda: follower.delays and watcher.times)
+    file = into_a_file(words, sandbox.root / "file")  # beside the same others
+
+    seen, asked, began = len(follower.delays), len(watcher.times), time.monotonic()
     project.run("up", "loud")
-    until(ledger.exists)
-    while loads.ledger(ledger)["lines"] < count:
-        asked = time.monotonic()
-        project.run("status")
-        statuses.append(time.monotonic() - asked)
+    until(lambda: ledger.exists() and loads.ledger(ledger)["lines"] == count, timeout=600)
     seconds = time.monotonic() - began
-    delays = follower.stop(sandbox)[before:]
+    delays, statuses = follower.stop(sandbox)[seen:], watcher.stop()[asked:]
     keeper = loads.rss_kib(loads.keeper_of(project, "loud"), "VmHWM")
-    row.at_most("keeper at most", keeper // 1024, 64, "MiB")
-    row.at_most("daemon at most", loads.rss_kib(sandbox.daemon_pid(), "VmHWM") // 1024, 64, "MiB")
+    row.at_most("keeper at most", keeper / 1024, 64, "MiB")
+    row.at_most("daemon at most", loads.rss_kib(sandbox.daemon_pid(), "VmHWM") / 1024, 64, "MiB")
     row.took("lines of quiet services seen after (p99)", p99(delays), limit=0.1)
     row.took("status (p99)", p99(statuses), limit=0.05)
     row.figure("MB a second", round(count * (WIDTH + 1) / seconds / 1e6))
