@@ -93,7 +93,8 @@ static int change_process(struct spec_process *process, const struct exec_option
 		if (!spec_cap_add(&process->caps.bounding, options->caps.items[i]) ||
 		    !spec_cap_add(&process->caps.effective, options->caps.items[i]) ||
 		    !spec_cap_add(&process->caps.permitted, options->caps.items[i]))
-			strv_add(&process->unknown_caps, options->caps.items[i]);
+			return error_set(err, ERR_USAGE, "--cap: `%s` is not a capability",
+			                 options->caps.items[i]);
 	for (size_t i = 0; i < options->groups.len; i++) {
 		int64_t gid;
 

@@ -1,6 +1,7 @@
 #include "shim/command.h"
 
 #include "base/error.h"
+#include "base/str.h"
 #include "shim/state.h"
 
 #include <errno.h>
@@ -42,15 +43,32 @@ static int signal_all(const struct state *state, int signo, struct error *err)
 	return 0;
 }
 
+static int kill_one(int root, const char *id, int signo, bool is_all, struct error *err)
+{
+	cleanup(state_release) struct state state = {.dir = -1, .root = -1};
+	cleanup_close int pidfd = -1;
+
+	if (state_load(&state, root, id, err) < 0)
+		return -1;
+	if (is_all)
+		return signal_all(&state, signo, err);
+	pidfd = state_open_process(&state, err);
+	if (pidfd < 0)
+		return -1;
+	if (pidfd_send_signal(pidfd, signo, NULL, 0) < 0)
+		return error_errno(err, errno, "kill container `%s`", id);
+	return 0;
+}
+
 int cmd_kill(const struct shim *shim, const struct command *self, int argc, char **argv,
              struct error *err)
 {
-	cleanup(state_release) struct state state = {.dir = -1, .root = -1};
-	cleanup_close int root = -1, pidfd = -1;
-	bool is_all = false;
+	cleanup(strv_release) struct strv ids = STRV_INIT;
+	cleanup_close int root = -1;
+	bool is_all = false, is_regex = false;
 	const struct option_row rows[] = {
 		{"all", 'a', OPTION_FLAG, &is_all, "every process of the container"},
-		{"regex", 0, OPTION_REFUSED, NULL, "name the container"},
+		{"regex", 'r', OPTION_FLAG, &is_regex, "ID is a pattern: all that match"},
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err), signo;
 
@@ -60,14 +78,10 @@ int cmd_kill(const struct shim *shim, const struct command *self, int argc, char
 	if (signo < 0)
 		return -1;
 	root = state_open_root(shim->root, err);
-	if (root < 0 || state_load(&state, root, argv[0], err) < 0)
+	if (root < 0 || state_match(root, argv[0], is_regex, &ids, err) < 0)
 		return -1;
-	if (is_all)
-		return signal_all(&state, signo, err);
-	pidfd = state_open_process(&state, err);
-	if (pidfd < 0)
-		return -1;
-	if (pidfd_send_signal(pidfd, signo, NULL, 0) < 0)
-		return error_errno(err, errno, "kill container `%s`", argv[0]);
+	for (size_t i = 0; i < ids.len; i++)
+		if (kill_one(root, ids.items[i], signo, is_all, err) < 0)
+			return -1;
 	return 0;
 }

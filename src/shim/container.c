@@ -198,7 +198,8 @@ static int follow(struct container *container, struct making *making, struct err
 		case -1:
 			return -1;
 		case SYNC_HOOKS:
-			if (container_run_hooks(container, HOOK_PRESTART, "prestart", "creating",
+			/* As in 1.0, where these ran after `create`. */
+			if (container_run_hooks(container, HOOK_PRESTART, "prestart", "created",
 			                        err) < 0 ||
 			    container_run_hooks(container, HOOK_CREATE_RUNTIME, "createRuntime",
 			                        "creating", err) < 0 ||

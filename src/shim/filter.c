@@ -44,6 +44,10 @@ static int add_rule(scmp_filter_ctx context, const struct spec_seccomp *spec,
 		int call = seccomp_syscall_resolve_name(rule->names.items[i]);
 
 		/* Profiles list calls of newer kernels and other machines. */
+		if (call == __NR_SCMP_ERROR && spec->is_strict)
+			return error_set(err, ERR_CONFIG,
+			                 "linux.seccomp.syscalls: %s is not a system call",
+			                 rule->names.items[i]);
 		if (call == __NR_SCMP_ERROR)
 			continue;
 		if (add_call(context, rule, call, rule->names.items[i], err) < 0)

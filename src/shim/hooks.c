@@ -38,13 +38,24 @@ static char *const *env_of(const struct spec_hook *hook)
 	return hook->env.len > 0 ? hook->env.items : none;
 }
 
+static bool redirect(const char *path, int to)
+{
+	cleanup_close int fd = -1;
+
+	if (!path)
+		return true;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0600);
+	return fd >= 0 && dup2(fd, to) >= 0;
+}
+
 static no_return void become_hook(const struct spec_hook *hook, int state)
 {
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	proc_reset_signals();
 	if (lseek(state, 0, SEEK_SET) < 0 || dup2(state, STDIN_FILENO) < 0)
 		_exit(127);
+	if (!redirect(hook->out, STDOUT_FILENO) || !redirect(hook->err, STDERR_FILENO))
+		_exit(126);
 	fd_close_from(STDERR_FILENO + 1);
 	execve(hook->path, hook->args.items, env_of(hook));
 	_exit(errno == ENOENT ? 127 : 126);
@@ -69,7 +80,7 @@ static int wait_for(int pidfd, int timeout_s, struct error *err)
 	}
 }
 
-static int run_hook(const struct spec_hook *hook, int state, struct error *err)
+static int run_hook(const struct spec_hook *hook, const char *kind, int state, struct error *err)
 {
 	cleanup_close int pidfd = -1;
 	int status = 0, waited;
@@ -92,7 +103,8 @@ static int run_hook(const struct spec_hook *hook, int state, struct error *err)
 		return 0;
 	if (WIFSIGNALED(status))
 		return error_set(err, ERR_FAILED, "was killed by signal %d", WTERMSIG(status));
-	return error_set(err, ERR_FAILED, "ended with status %d", WEXITSTATUS(status));
+	return error_set(err, ERR_FAILED, "%s hook failed with exit code: %d", kind,
+	                 WEXITSTATUS(status));
 }
 
 int hooks_run(const struct spec_hooks *hooks, const char *kind, int state, struct error *err)
@@ -102,7 +114,7 @@ int hooks_run(const struct spec_hooks *hooks, const char *kind, int state, struc
 	array_foreach(hook, hooks) {
 		cleanup(error_release) struct error why = ERROR_INIT;
 
-		if (run_hook(hook, state, &why) == 0)
+		if (run_hook(hook, kind, state, &why) == 0)
 			continue;
 		error_wrap(&why, "hooks.%s[%zu]: `%s`", kind, array_index(hooks, hook), hook->path);
 		/* Of those that end a container the rest run, too; the first failure is told. */

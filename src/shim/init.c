@@ -208,8 +208,11 @@ static int run_create_hooks(const struct plan *plan, struct error *err)
 static void make_cwd(const struct plan *plan, int root)
 {
 	cleanup(error_release) struct error ignored = ERROR_INIT;
-	cleanup_close int dir = rootfs_make_dir(root, plan->exec.process->cwd, &ignored);
+	cleanup_close int dir = -1;
 
+	if (!plan->exec.process->is_set)
+		return;
+	dir = rootfs_make_dir(root, plan->exec.process->cwd, &ignored);
 	if (dir < 0)
 		error_release(&ignored);
 }
@@ -296,10 +299,14 @@ static int run_steps(const struct plan *plan, struct stage *stage, struct error 
 	if (build_root(plan, stage, err) < 0 || set_personality(plan, err) < 0 ||
 	    set_memory_policy(plan, err) < 0)
 		return -1;
-	if (exec_enter_cwd(&plan->exec, err) < 0 || exec_find(&plan->exec, stage->path, err) < 0)
+	if (plan->exec.process->is_set &&
+	    (exec_enter_cwd(&plan->exec, err) < 0 || exec_find(&plan->exec, stage->path, err) < 0))
 		return -1;
 	if (wait_for_start(plan, stage, err) < 0)
 		return -1;
+	/* It is optional, until somebody starts it. */
+	if (!plan->exec.process->is_set)
+		return error_set(err, ERR_CONFIG, "process: is required to start a container");
 	if (hooks_run(&plan->spec->hooks[HOOK_START_CONTAINER], "startContainer", plan->hook_state,
 	              err) < 0)
 		return -1;

@@ -57,6 +57,24 @@ static int report(const struct shim *shim, const struct error *err)
 	}
 }
 
+/* A path; crun's "file:PATH" is one, too, and its other kinds are not. */
+static int take_log(struct shim *shim, struct error *err)
+{
+	size_t len = shim->log ? strspn(shim->log, "abcdefghijklmnopqrstuvwxyz") : 0;
+
+	if (len == 0 || shim->log[len] != ':')
+		return 0;
+	if (len != strlen("file") || !str_starts(shim->log, "file:")) {
+		error_set(err, ERR_UNSUPPORTED, "--log %s: `%.*s` is not supported yet", shim->log,
+		          (int)len, shim->log);
+		error_hint(err, "give a file; ./%s if that is its name", shim->log);
+		shim->log = NULL;
+		return -1;
+	}
+	shim->log += len + 1;
+	return 0;
+}
+
 /* Returns where the command is in argv. */
 static int parse_global(struct shim *shim, int argc, char **argv, struct error *err)
 {
@@ -80,6 +98,8 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 		if (options_take(rows, ARRAY_LEN(rows), argc, argv, &at, err) < 0)
 			return -1;
 	}
+	if (take_log(shim, err) < 0)
+		return -1;
 	if (!str_eq(format, "text") && !str_eq(format, "json"))
 		return error_set(err, ERR_USAGE, "--log-format must be text or json, not `%s`",
 		                 format);

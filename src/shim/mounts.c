@@ -66,9 +66,11 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 		plan->trees[i] = -1;
 		if (!mount->options.bind)
 			continue;
-		plan->trees[i] = tree_clone(AT_FDCWD, mount->source, mount->options.recursive, err);
+		/* The clone is made when its turn comes: the kernel lists mounts by age. */
+		plan->trees[i] = open(mount->source, O_PATH | O_CLOEXEC);
 		if (plan->trees[i] < 0)
-			return error_wrap(err, "mounts[%zu]", i);
+			return error_errno(err, errno, "mounts[%zu]: open `%s` to mount it", i,
+			                   mount->source);
 	}
 	return 0;
 }
@@ -190,9 +192,10 @@ static int make_or_bind(const struct spec_mount *mount, const char *host, struct
 static int make_tree(const struct plan *plan, size_t i, int root, struct error *err)
 {
 	const struct spec_mount *mount = &plan->spec->mounts.items[i];
+	cleanup_close int source = mount->options.bind ? plan->trees[i] : -1;
 
 	if (mount->options.bind)
-		return plan->trees[i];
+		return tree_clone(source, "", mount->options.recursive, err);
 	if (is_type(mount, "sysfs"))
 		return make_or_bind(mount, "/sys", err);
 	if (is_type(mount, "mqueue"))

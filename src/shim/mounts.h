@@ -4,7 +4,7 @@
  * Steps of the child, in this order.  mounts_open_sources() comes before the
  * process takes the ids of its user namespace: it still is the caller then, so
  * directories below a 0700 home open, and the descriptors it gets lie in the
- * new mount namespace, which overlayfs insists on.  All later steps work on
+ * new mount namespace, which overlayfs and clones insist on.  All later steps work on
  * descriptors.
  */
 #pragma once

@@ -152,7 +152,7 @@ static int check_process(const struct plan *plan, const struct plan_options *opt
 {
 	const struct spec *spec = plan->spec;
 
-	if (!spec->process.is_set)
+	if (!spec->process.is_set && !options->is_waiting)
 		return error_set(err, ERR_CONFIG, "process: is required to start a container");
 	if (options->has_init && (!spec->ns[NS_PID].is_set || spec->ns[NS_PID].path))
 		return error_set(err, ERR_CONFIG,

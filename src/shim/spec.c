@@ -171,6 +171,23 @@ static int parse_annotations(struct spec *spec, const struct node *root, struct 
 	return 0;
 }
 
+/* crun's annotations, where they change what other properties mean. */
+static void apply_annotations(struct spec *spec)
+{
+	const char *out = json_get_str(spec->annotations, "run.oci.hooks.stdout", NULL);
+	const char *err = json_get_str(spec->annotations, "run.oci.hooks.stderr", NULL);
+
+	/* Those of startContainer run where no file of the host is. */
+	for (size_t kind = 0; kind < HOOK_COUNT; kind++) {
+		array_foreach(hook, &spec->hooks[kind]) {
+			hook->out = kind == HOOK_START_CONTAINER ? NULL : out;
+			hook->err = kind == HOOK_START_CONTAINER ? NULL : err;
+		}
+	}
+	spec->seccomp.is_strict = str_eq(
+		json_get_str(spec->annotations, "run.oci.seccomp_fail_unknown_syscall", "0"), "1");
+}
+
 /* What one property demands of another. */
 static int check_whole(const struct spec *spec, struct error *err)
 {
@@ -225,6 +242,7 @@ static int parse_document(struct spec *spec, struct error *err)
 		return -1;
 	if (node_exists(&linux_node) && spec_linux_parse(spec, &linux_node, err) < 0)
 		return -1;
+	apply_annotations(spec);
 	return check_whole(spec, err);
 }
 

@@ -115,8 +115,9 @@ struct spec_device {
 struct spec_hook {
 	const char *path;
 	struct strv args, env;
-	bool has_env;  /* else it gets the shim's */
-	int timeout_s; /* 0: none */
+	bool has_env;          /* else it gets the shim's */
+	int timeout_s;         /* 0: none */
+	const char *out, *err; /* files for what it writes, or NULL */
 };
 struct spec_hooks {
 	struct spec_hook *items;
@@ -168,6 +169,7 @@ struct spec_syscall_rule {
 
 struct spec_seccomp {
 	bool is_set;
+	bool is_strict; /* an unknown system call is an error */
 	uint32_t default_action;
 	unsigned flags;         /* SECCOMP_FILTER_FLAG_* */
 	ARRAY(uint32_t) arches; /* SCMP_ARCH_* */

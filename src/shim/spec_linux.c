@@ -143,6 +143,13 @@ static int parse_devices(struct spec *spec, const struct node *node, struct erro
 	return 0;
 }
 
+/* What `hostname` or `domainname` says already; a user namespace could not write it. */
+static bool repeats_name(const struct spec *spec, const char *key, const char *value)
+{
+	return (str_eq(key, "kernel.hostname") && str_eq_null(spec->hostname, value)) ||
+	       (str_eq(key, "kernel.domainname") && str_eq_null(spec->domainname, value));
+}
+
 static int parse_sysctl(struct spec *spec, const struct node *node, struct error *err)
 {
 	struct node object;
@@ -159,7 +166,8 @@ static int parse_sysctl(struct spec *spec, const struct node *node, struct error
 			return -1;
 		if (!*key || strlen(key) > 200 || strstr(key, "..") || *key == '/' || *key == '.')
 			return node_error(&item, err, "is not the name of a sysctl");
-		*array_add(&spec->sysctls) = pair;
+		if (!repeats_name(spec, key, pair.value))
+			*array_add(&spec->sysctls) = pair;
 	}
 	return 0;
 }

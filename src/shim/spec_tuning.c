@@ -115,26 +115,34 @@ static int parse_io_priority(struct spec_process *process, const struct node *no
 	return 0;
 }
 
-/* What the kernel would refuse as EINVAL alone; see sched(7). */
+/* What the kernel would refuse as EINVAL alone, in crun's words; see sched(7). */
 static int check_deadline(const struct spec_scheduler *wanted, const struct node *node,
                           struct error *err)
 {
-	const uint64_t runtime_min = 1024, most = UINT64_C(1) << 63;
-	uint64_t period = wanted->period ? wanted->period : wanted->deadline;
+	static const char call[] = "sched_setattr: `SCHED_DEADLINE`";
+	const uint64_t least = 1024, most = UINT64_C(1) << 63;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} times[] = {{"runtime", wanted->runtime}, {"deadline", wanted->deadline}};
 
 	if (wanted->policy != 6) /* SCHED_DEADLINE */
 		return 0;
-	if (!wanted->runtime || !wanted->deadline)
-		return node_error(node, err, "SCHED_DEADLINE requires `%s`",
-		                  wanted->runtime ? "deadline" : "runtime");
-	if (wanted->runtime < runtime_min || wanted->runtime >= most)
-		return node_error(node, err,
-		                  "SCHED_DEADLINE: runtime must be between 1024 and "
-		                  "2^63-1 ns");
-	if (wanted->runtime > wanted->deadline || wanted->deadline > period)
-		return node_error(node, err,
-		                  "SCHED_DEADLINE: runtime must be <= deadline, and "
-		                  "deadline <= period");
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		struct node item = node_child(node, times[i].name);
+
+		if (!node_exists(&item))
+			return node_error(node, err, "%s requires `%s`", call, times[i].name);
+		if (!times[i].value)
+			return node_error(node, err, "%s %s must be greater than 0", call,
+			                  times[i].name);
+	}
+	if (wanted->runtime > wanted->deadline)
+		return node_error(node, err, "%s runtime must be <= deadline", call);
+	if (wanted->period && wanted->deadline > wanted->period)
+		return node_error(node, err, "%s deadline must be <= period", call);
+	if (wanted->runtime < least || wanted->runtime >= most)
+		return node_error(node, err, "%s runtime must be between 1024 and 2^63-1 ns", call);
 	return 0;
 }
 

@@ -56,6 +56,8 @@ int state_remove(struct state *state, struct error *err);
 void state_release(struct state *state);
 /* The ids under ROOT, sorted. */
 int state_list(int root, struct strv *ids, struct error *err);
+/* match.c: the ids that a command means: the word, or with is_regex those that match it. */
+int state_match(int root, const char *word, bool is_regex, struct strv *ids, struct error *err);
 
 enum container_status state_status(const struct state *state);
 const char *container_status_name(enum container_status status);

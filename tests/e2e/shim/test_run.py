@@ -286,7 +286,7 @@ def test_hooks_run_in_order_with_the_state(shim, bundle):
     assert lines[0::2][:5] == names
     states = [json.loads(line) for line in lines[1::2][:5]]
     assert [s["status"] for s in states] == [
-        "creating", "creating", "creating", "running", "stopped"]
+        "created", "creating", "creating", "running", "stopped"]
     assert all(s["id"] == "c" and s["bundle"] == str(bundle.path) for s in states)
 
 

@@ -129,7 +129,7 @@ static const struct bad_case bad_cases[] = {
 	{"process.apparmorProfile", "1", "process.apparmorProfile: must be a string", 0},
 	{"process.selinuxLabel", "[]", "process.selinuxLabel: must be a string", 0},
 	{"process.scheduler", "{\"policy\":\"SCHED_DEADLINE\"}",
-         "SCHED_DEADLINE requires `runtime`", 0},
+         "`SCHED_DEADLINE` requires `runtime`", 0},
 	{"process.scheduler", "{\"policy\":\"SCHED_DEADLINE\",\"runtime\":3000,\"deadline\":2000}",
          "runtime must be <= deadline", 0},
 	{"process.execCPUAffinity", "{\"initial\":\"3-1\"}", "execCPUAffinity.initial: must be as",

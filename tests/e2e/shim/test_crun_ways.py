@@ -1,0 +1,88 @@
+"""What scripts and suites that were written for crun expect of a runtime."""
+
+import json
+
+from . import conftest
+
+
+def test_a_pattern_names_containers(shim):
+    for name in ("web-1", "web-2", "db"):
+        shim.detached("run", "--detach", "--bundle", shim.new_bundle().args("/bin/sleep", "1000").path,
+                      name)
+    refused = shim("kill", "--regex", "web-[", "KILL", check=2)
+    assert "--regex `web-[`" in refused.stderr
+    shim("kill", "--regex", "^web-", "KILL", check=0)
+    for name in ("web-1", "web-2"):
+        shim.wait_status("stopped", name)
+    assert shim.state_of("db")["status"] == "running"
+    shim("delete", "--regex", "^web-", check=0)
+    assert shim("list", "-q", check=0).stdout.split() == ["db"]
+    shim("delete", "--force", "--regex", ".", check=0)
+    assert shim("list", "-q", check=0).stdout == ""
+
+
+def test_hooks_write_to_files(shim, bundle):
+    out, err = shim.folder / "hook.out", shim.folder / "hook.err"
+    bundle.config["annotations"] = {
+        "run.oci.hooks.stdout": str(out), "run.oci.hooks.stderr": str(err)}
+    bundle.config["hooks"] = {"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", "echo said; echo cried >&2"]}]}
+    shim.run(bundle.args("/bin/true"), check=0)
+    assert (out.read_text(), err.read_text()) == ("said\n", "cried\n")
+    assert out.stat().st_mode & 0o777 == 0o600
+    bundle.config["annotations"]["run.oci.hooks.stdout"] = str(shim.folder)
+    shim.run(bundle.args("/bin/true"), check=1)
+
+
+def test_unknown_system_calls(shim, bundle):
+    bundle.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["no_such_call"], "action": "SCMP_ACT_ERRNO"}]}
+    shim.run(bundle.args("/bin/true"), check=0)
+    bundle.config["annotations"] = {"run.oci.seccomp_fail_unknown_syscall": "1"}
+    refused = shim.run(bundle.args("/bin/true"), check=1)
+    assert "linux.seccomp.syscalls: no_such_call is not a system call" in refused.stderr
+
+
+def test_log_names(shim):
+    log = shim.folder / "log"
+    shim("--log", f"file:{log}", "state", "nosuch", check=1)
+    assert "`nosuch` does not exist" in log.read_text()
+    assert "`journald` is not supported yet" in shim("--log", "journald:x", "list", check=1).stderr
+
+
+def test_names_by_sysctl(shim, bundle):
+    bundle.config["domainname"] = "lan"
+    bundle.config["linux"]["sysctl"] = {"kernel.domainname": "lan", "kernel.hostname": "inside"}
+    assert shim.output(bundle, "cat /proc/sys/kernel/domainname").strip() == "lan"
+    bundle.config["linux"]["sysctl"]["kernel.hostname"] = "outside"
+    assert "is set by `hostname`" in shim.run(bundle.args("/bin/true"), check=1).stderr
+
+
+def test_process_may_come_never(shim, bundle):
+    """It is optional in the specification, until `start`."""
+    del bundle.config["process"]
+    shim.detached("create", "--bundle", bundle.write().path, "c")
+    assert shim.state_of()["status"] == "created"
+    assert "process: is required" in shim("start", "c", check=1).stderr
+    shim("delete", "--force", "c", check=0)
+    assert "process: is required" in shim.run(bundle, check=1).stderr
+
+
+def test_mounts_are_listed_in_order(shim, bundle):
+    folder = bundle.mkdir("shared")
+    for i in range(4):
+        bundle.mount(f"/m{i}", "tmpfs" if i % 2 else "bind", folder, [] if i % 2 else ["bind"])
+    lines = shim.output(bundle, "cat /proc/self/mountinfo").splitlines()
+    points = [line.split()[4] for line in lines]
+    assert [p for p in points if p.startswith("/m")] == ["/m0", "/m1", "/m2", "/m3"]
+
+
+def test_state_of_hooks_has_the_container(shim, bundle):
+    out = shim.folder / "hook.out"
+    bundle.config["annotations"] = {"run.oci.hooks.stdout": str(out), "a": "b"}
+    bundle.config["hooks"] = {"prestart": [{"path": "/bin/cat"}]}
+    shim.run(bundle.args("/bin/true"), check=0)
+    state = json.loads(out.read_text())
+    assert (state["id"], state["status"], state["annotations"]["a"]) == ("c", "created", "b")
+    assert conftest.wait_gone(lambda: conftest.processes_of(shim.program)) == []

@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""Runs other people's test suites against OCI runtimes and writes docs/oci-conformance.md's table.
+
+    tools/oci_conformance.py --crun-tests DIR --validation DIR [--runtime NAME=PATH ...]
+
+--crun-tests is a checkout of crun whose tests/init is built; --validation is a checkout of
+opencontainers/runtime-tools with runtimetest and validation/*/*.t built in place.  Both stay
+outside this repository and are only read.  Every subject runs every suite as root and as an ordinary
+user, first with the host's cgroups as they are and, where these are hybrid, once more with the v2
+tree hidden.  Each program has a process namespace and a working directory of its own, so that
+nothing of it is left.  Without --write the table is only printed.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/oci-conformance.md"
+BEGIN, END = "<!-- counts: written by tools/oci_conformance.py -->", "<!-- end of counts -->"
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
+
+from support import accounts  # noqa: E402
+import reliability  # noqa: E402
+
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+UNIFIED = CGROUP / "unified"
+TIMEOUT_S = 600
+THAW_AFTER_S = 30  # a suite that freezes a process and leaves it could never end
+KINDS = ("passed", "failed", "skipped")
+POINT = re.compile(r"^(ok|not ok)\b\s*(\d*)\s*-?\s*(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)")
+SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
+TIMING = re.compile(r"\s*#\s*[\d.]+s\s*$")
+
+
+class Subject:
+    def __init__(self, text):
+        self.name, _, path = text.rpartition("=")
+        self.path = pathlib.Path(shutil.which(path) or path).resolve()
+        if not os.access(self.path, os.X_OK):
+            sys.exit(f"oci_conformance: {path} is not a program")
+        self.name = self.name or self.path.name
+        said = subprocess.run([self.path, "--version"], stdout=subprocess.PIPE, text=True, check=True)
+        self.version = re.search(r"version (\S+)", said.stdout)[1]
+
+
+class Where:
+    """Who runs a suite, with which cgroups."""
+
+    def __init__(self, user, is_v2_hidden):
+        self.user, self.is_v2_hidden = user, is_v2_hidden
+
+    def __str__(self):
+        who = "root" if self.user.uid == 0 else "rootless"
+        return who + (", v2 hidden" if self.is_v2_hidden else "")
+
+    def command(self, folder):
+        """Runs what follows as the user, in namespaces of its own; nothing outlives it."""
+        if os.getuid() != 0:
+            return []
+        script = 'mount --make-rprivate / && '
+        if self.is_v2_hidden:
+            script += f"umount {UNIFIED} && "
+        become = [] if self.user.uid == 0 else [
+            "setpriv", f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--init-groups"]
+        return ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--",
+                "sh", "-c", script + '"$@"; exit', "sh", *become,
+                "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                f"HOME={folder}", f"XDG_RUNTIME_DIR={folder}/run", f"TMPDIR={folder}/tmp"]
+
+
+def parse_tap(text):
+    """{name: passed | failed | skipped} of a program's output; names that come again are numbered."""
+    results, planned, seen = {}, None, 0
+    for line in text.splitlines():
+        plan, point = PLAN.match(line), POINT.match(line)
+        if plan:
+            planned = int(plan[1])
+        if not point:
+            continue
+        seen += 1
+        name = TIMING.sub("", SKIP.split(point[3])[0]).strip() or f"point {seen}"
+        count = 1
+        while (key := name if count == 1 else f"{name} ({count})") in results:
+            count += 1
+        results[key] = ("failed" if point[1] == "not ok" else
+                        "skipped" if SKIP.search(point[3]) else "passed")
+    for number in range(seen, planned or 0):
+        results[f"point {number + 1} did not come"] = "failed"
+    return results
+
+
+def cgroups():
+    return {path for path in CGROUP.glob("*/**/") if path.is_dir()}
+
+
+def remove_cgroups(paths):
+    for path in sorted(paths, key=lambda path: -len(path.parts)):
+        try:
+            path.rmdir()
+        except OSError:
+            continue
+
+
+def thaw(paths):
+    for path in paths:
+        try:
+            (path / "freezer.state").write_text("THAWED")
+        except OSError:
+            continue
+
+
+def wait_for(process, cgroups_before):
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return process.wait(THAW_AFTER_S)
+        except subprocess.TimeoutExpired:
+            thaw(cgroups() - cgroups_before)
+            if time.monotonic() > end:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_program(where, command, cwd, environ):
+    """The program's TAP; what is not a test point of it is in the second."""
+    # A path with a symbolic link or a closed folder in it would be another test.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="oci-", dir="/tmp"))
+    for name in ("run", "tmp", "work"):
+        (folder / name).mkdir()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, where.user.uid, where.user.gid)
+        path.chmod(0o755)
+    before = cgroups()
+    try:
+        with open(folder / "out", "w+b") as out:
+            process = subprocess.Popen(
+                [*where.command(folder), *[f"{k}={v}" for k, v in environ.items()], *command],
+                cwd=cwd or folder / "work", stdin=subprocess.DEVNULL, stdout=out,
+                stderr=subprocess.STDOUT, start_new_session=True)
+            status = wait_for(process, before)
+            out.seek(0)
+            text = out.read().decode(errors="replace")
+    finally:
+        remove_cgroups(cgroups() - before)
+        shutil.rmtree(folder, ignore_errors=True)
+    results = parse_tap(text)
+    if not results:
+        results = {"ends well" if status == 0 else f"exit status {status}":
+                   "skipped" if status in (0, 77) else "failed"}
+    return results, text
+
+
+class Details:
+    """Every run of a program; on disk at once, so that a long run can be looked at."""
+
+    def __init__(self, path):
+        self.runs, self.file = [], open(path, "w", encoding="utf-8") if path else None
+
+    def add(self, run):
+        self.runs.append(run)
+        if self.file:
+            print(json.dumps(run), file=self.file, flush=True)
+
+
+class Suite:
+    """A folder of programs that say what they found as TAP."""
+
+    def __init__(self, name, folder, runtime_key, pattern):
+        self.name, self.folder = name, folder.resolve()
+        self.key, self.programs = runtime_key, sorted(self.folder.glob(pattern))
+        if not self.programs:
+            sys.exit(f"oci_conformance: no {pattern} in {folder}: build it there first")
+
+    def version(self):
+        said = subprocess.run(["git", "-C", self.folder, "-c", "safe.directory=*", "describe",
+                               "--always", "--tags"], stdout=subprocess.PIPE, text=True, check=False)
+        return said.stdout.strip() or "unknown"
+
+
+class CrunSuite(Suite):
+    def __init__(self, folder):
+        super().__init__("crun's tests", folder, "OCI_RUNTIME", "tests/test_*.py")
+        if not (self.folder / "tests/init").exists():
+            sys.exit(f"oci_conformance: {folder}/tests/init is missing: build tests/init.c first")
+
+    def run(self, program, where, runtime):
+        return run_program(where, ["/usr/bin/python3", program], None, {
+            self.key: runtime, "INIT": self.folder / "tests/init", "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+class ValidationSuite(Suite):
+    def __init__(self, folder):
+        super().__init__("runtime-tools validation", folder, "RUNTIME", "validation/*/*.t")
+        if not (self.folder / "runtimetest").exists():
+            sys.exit(f"oci_conformance: {folder}/runtimetest is missing: build it first")
+
+    def run(self, program, where, runtime):
+        return run_program(where, [program], self.folder, {self.key: runtime})
+
+
+def place(subject, folder):
+    """A copy that root owns and everybody can run, as an installation has it."""
+    own = folder / str(len(list(folder.iterdir())))
+    own.mkdir(mode=0o755)
+    path = own / subject.path.name
+    shutil.copy(subject.path, path)
+    path.chmod(0o755)
+    return path
+
+
+def run_suite(suite, subjects, place_at, details, only):
+    """{(where, subject): Counter}; each program with all subjects in turn, so they meet one machine."""
+    counts = collections.defaultdict(collections.Counter)
+    for where in places():
+        for program in suite.programs:
+            if only and not re.search(only, program.stem):
+                continue
+            for subject in subjects:
+                start = time.monotonic()
+                results, text = suite.run(program, where, place_at[subject])
+                counts[str(where), subject.name].update(results.values())
+                told = collections.Counter(results.values())
+                print(f"{suite.name}: {where}: {subject.name}: {program.stem}:",
+                      *[f"{told[kind]} {kind}" for kind in KINDS],
+                      f"({time.monotonic() - start:.1f} s)", flush=True)
+                details.add({"suite": suite.name, "where": str(where), "runtime": subject.name,
+                             "program": program.stem, "results": results, "output": text})
+    return counts
+
+
+def places():
+    hidden = (False, True) if UNIFIED.is_mount() and os.getuid() == 0 else (False,)
+    users = [accounts.caller()]
+    if os.getuid() == 0:
+        ordinary, reason = accounts.ordinary_user()
+        if ordinary:
+            users.append(ordinary)
+        else:
+            print(f"oci_conformance: not as an ordinary user: {reason}", file=sys.stderr)
+    return [where for hide in hidden for where in (Where(user, hide) for user in users)
+            if where.is_v2_hidden in WANTED_HIDING]
+
+
+WANTED_HIDING = (False, True)
+
+
+def table(suites, counts, subjects):
+    kernel = reliability.machine().rpartition(", as ")[0]
+    lines = [f"Made {time.strftime('%Y-%m-%d', time.gmtime())} on {kernel}, with "
+             + ", ".join(f"{s.name} {s.version}" for s in subjects) + "; "
+             + ", ".join(f"{suite.name} at `{suite.version()}`" for suite in suites) + ".",
+             "", "| suite | as | runtime | passed | failed | skipped |", "|---|---|---|---|---|---|"]
+    for suite in suites:
+        for (where, name), count in counts[suite.name].items():
+            lines.append(f"| {suite.name} | {where} | {name} | "
+                         + " | ".join(str(count[kind]) for kind in KINDS) + " |")
+    return "\n".join(lines)
+
+
+def differences(details, ours):
+    """Points that another runtime passes and ours does not, as the page must explain them."""
+    by_point = collections.defaultdict(dict)
+    for run in details.runs:
+        for name, result in run["results"].items():
+            by_point[run["suite"], run["where"], run["program"], name][run["runtime"]] = result
+    for (suite, where, program, name), results in sorted(by_point.items()):
+        others = [n for n, result in results.items() if n != ours and result == "passed"]
+        if others and results.get(ours) != "passed":
+            yield f"{suite}: {where}: {program}: {name}: {results.get(ours, 'not seen')}, " \
+                  f"passed by {', '.join(others)}"
+
+
+def write_page(text):
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--crun-tests", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--validation", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--runtime", action="append", metavar="NAME=PATH", default=[],
+                        help="one more subject; may be repeated")
+    parser.add_argument("--only", metavar="REGEX", help="only programs with such a name")
+    parser.add_argument("--details", type=pathlib.Path, metavar="FILE",
+                        help="every point and every output, as JSON lines")
+    parser.add_argument("--write", action="store_true", help="write the table into the document")
+    args = parser.parse_args()
+
+    subjects = [Subject(f"locald-shim={args.build}/src/shim/locald-shim"),
+                *[Subject(text) for text in args.runtime]]
+    suites = [kind(folder) for kind, folder in
+              ((CrunSuite, args.crun_tests), (ValidationSuite, args.validation)) if folder]
+    if not suites:
+        parser.error("give --crun-tests, --validation or both")
+    if args.write and args.only:
+        parser.error("--write is for a whole run")
+    details, counts = Details(args.details), {}
+    with tempfile.TemporaryDirectory(prefix="oci-subjects-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        place_at = {subject: place(subject, pathlib.Path(folder)) for subject in subjects}
+        for suite in suites:
+            counts[suite.name] = run_suite(suite, subjects, place_at, details, args.only)
+    print(*differences(details, subjects[0].name), sep="\n")
+    text = table(suites, counts, subjects)
+    print(text)
+    if args.write:
+        write_page(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
