@@ -14,7 +14,8 @@
 /* Enough for a page with all that belongs to it; more are made when these are used up. */
 #define FIRST_SOCKETS "16"
 
-static void add_publications(const json_t *network, struct strv *args)
+/* inside_port 0: as it was composed. */
+static void add_publications(const json_t *network, int inside_port, struct strv *args)
 {
 	const json_t *pair;
 	size_t i;
@@ -22,7 +23,8 @@ static void add_publications(const json_t *network, struct strv *args)
 	json_array_foreach(json_object_get(network, "publish"), i, pair) {
 		strv_add(args, "--publish");
 		strv_addf(args, "%d:%d", (int)json_integer_value(json_array_get(pair, 0)),
-		          (int)json_integer_value(json_array_get(pair, 1)));
+		          inside_port > 0 ? inside_port
+		                          : (int)json_integer_value(json_array_get(pair, 1)));
 	}
 }
 
@@ -41,29 +43,38 @@ static void add_peers(const json_t *network, struct strv *args)
 	}
 }
 
-/* The shim's command line that registers the container. */
-static int make_command(const struct daemon *daemon, const json_t *network, const char *id,
-                        bool is_open, const struct outbound *outbound, struct strv *args,
-                        struct error *err)
+/* The shim's command line that registers a container. */
+struct registration {
+	const char *id;
+	const json_t *network;
+	bool is_open;
+	int inside_port;                 /* 0: as it was composed */
+	const struct outbound *outbound; /* NULL: it has its way out already, or none */
+};
+
+static int make_command(const struct daemon *daemon, const struct registration *from,
+                        struct strv *args, struct error *err)
 {
 	if (container_runtime(&daemon->paths, args, err) < 0)
 		return -1;
 	strv_add(args, "net");
 	strv_add(args, "--socket");
 	strv_add(args, relay_worker_socket(daemon->relay));
-	add_publications(network, args);
-	if (json_array_size(json_object_get(network, "publish")) > 0) {
+	add_publications(from->network, from->inside_port, args);
+	if (json_array_size(json_object_get(from->network, "publish")) > 0) {
 		strv_add(args, "--sockets");
 		strv_add(args, FIRST_SOCKETS);
 	}
-	if (is_open)
+	if (from->is_open)
 		strv_add(args, "--open");
-	if (outbound && outbound->program) {
-		strv_add(args, outbound->kind == OUTBOUND_PASTA ? "--pasta" : "--slirp4netns");
-		strv_add(args, outbound->program);
+	if (from->outbound && from->outbound->program) {
+		bool is_pasta = from->outbound->kind == OUTBOUND_PASTA;
+
+		strv_add(args, is_pasta ? "--pasta" : "--slirp4netns");
+		strv_add(args, from->outbound->program);
 	}
-	add_peers(network, args);
-	strv_add(args, id);
+	add_peers(from->network, args);
+	strv_add(args, from->id);
 	return 0;
 }
 
@@ -106,6 +117,8 @@ int container_network_fill(struct daemon *daemon, json_t *params, const char *id
 	const json_t *network = json_object_get(params, "network");
 	cleanup(strv_release) struct strv args = STRV_INIT, end = STRV_INIT;
 	cleanup(outbound_release) struct outbound outbound = {0};
+	const struct registration registration = {
+		.id = id, .network = network, .is_open = is_open, .outbound = &outbound};
 	json_t *filled;
 
 	if (!network)
@@ -113,7 +126,7 @@ int container_network_fill(struct daemon *daemon, json_t *params, const char *id
 	if (!is_alone(network)) {
 		outbound_find(&outbound);
 		if (relay_worker_need(daemon->relay, err) < 0 ||
-		    make_command(daemon, network, id, is_open, &outbound, &args, err) < 0 ||
+		    make_command(daemon, &registration, &args, err) < 0 ||
 		    make_end_command(daemon, id, &outbound, &end, err) < 0)
 			return -1;
 	}
@@ -151,11 +164,15 @@ static int register_one(struct daemon *daemon, const char *project,
 {
 	cleanup_free char *id = container_id(project, service->plan->name);
 	cleanup(strv_release) struct strv args = STRV_INIT;
+	const struct registration registration = {.id = id,
+	                                          .network = network,
+	                                          .is_open = service->inside_port > 0,
+	                                          .inside_port = service->inside_port};
 	struct child_spec spec = {0};
 	struct registering *registering;
 	pid_t pid;
 
-	if (make_command(daemon, network, id, service->ready, NULL, &args, err) < 0)
+	if (make_command(daemon, &registration, &args, err) < 0)
 		return -1;
 	spec.path = args.items[0];
 	spec.argv = (const char *const *)args.items;
@@ -180,7 +197,7 @@ static void register_service(const char *project, const struct service_snapshot 
 	const json_t *bundle = i < 0 ? NULL : known->extras.items[i].bundle;
 	const json_t *network = json_object_get(bundle, "network");
 
-	if (network && !is_alone(network) && service->pid > 0 &&
+	if (network && !is_alone(network) && service_state_is_live(service->state) &&
 	    register_one(daemon, project, service, network, &err) < 0)
 		log_warn("%s.%s: %s", project, service->plan->name, err.text);
 }
@@ -189,4 +206,20 @@ void container_networks_register(struct daemon *daemon)
 {
 	if (daemon->supervisor)
 		supervisor_each(daemon->supervisor, NULL, register_service, daemon);
+}
+
+static void count_running(const char *project, const struct service_snapshot *service, void *data)
+{
+	*(size_t *)data += service->plan->has_own_network && service_state_is_live(service->state);
+}
+
+void container_networks_restore(struct daemon *daemon)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	size_t running = 0;
+
+	supervisor_each(daemon->supervisor, NULL, count_running, &running);
+	if (running > 0 && !relay_worker_is_there(daemon->relay) &&
+	    relay_worker_need(daemon->relay, &err) < 0)
+		log_err("%s", err.text);
 }

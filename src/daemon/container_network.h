@@ -17,5 +17,7 @@ struct error;
 int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
                            struct error *err);
 
+/* What runs from before this daemon is carried again, if its relay has died meanwhile. */
+void container_networks_restore(struct daemon *daemon);
 /* There is another relay: what runs is registered there. */
 void container_networks_register(struct daemon *daemon);

@@ -367,13 +367,22 @@ static int open_state(struct daemon *daemon, struct error *err)
 	return state_db_each_port(daemon->db, restore_port, daemon, err);
 }
 
+static pid_t relay_pid(void *data)
+{
+	const struct daemon *daemon = data;
+
+	return relay_worker_pid(daemon->relay);
+}
+
 static void start_supervisor(struct daemon *daemon)
 {
 	const struct supervisor_paths paths = {
 		.keeper = keeper_path, .log_dir = log_dir, .notify = notify_path, .data = daemon};
 
-	daemon->world_loop =
-		(struct world_loop){.loop = daemon->loop, .keeper_path = daemon->keeper};
+	daemon->world_loop = (struct world_loop){.loop = daemon->loop,
+	                                         .keeper_path = daemon->keeper,
+	                                         .relay_pid = relay_pid,
+	                                         .relay_data = daemon};
 	daemon->world = world_loop_make(&daemon->world_loop);
 	daemon->supervisor = supervisor_new(&daemon->world, &paths, &supervisor_callbacks, daemon);
 }
@@ -422,6 +431,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	if (state_db_each_project(daemon->db, restore_project, daemon, err) < 0 ||
 	    settle(daemon, err) < 0)
 		return -1;
+	container_networks_restore(daemon);
 	watch_projects(daemon);
 	container_removal_sweep(daemon);
 	send_routes(daemon->route_timer, daemon);

@@ -24,6 +24,7 @@ struct relay_worker {
 	int sock; /* to the relay; -1 while there is none */
 	struct loop_source *readable, *retry;
 	struct loop_source *child; /* NULL when a daemon before us started it */
+	pid_t pid;
 	bool is_needed;
 	int64_t delay_ms;
 	char *packet;
@@ -34,6 +35,7 @@ static void let_go(struct relay_worker *worker)
 	loop_source_free(take_ptr(worker->readable));
 	close_fd(&worker->sock);
 	worker->sock = -1;
+	worker->pid = 0;
 }
 
 static int send_op(struct relay_worker *worker, json_t *message, struct error *err)
@@ -73,6 +75,7 @@ static void take_hello(struct relay_worker *worker, const json_t *hello)
 	cleanup(error_release) struct error err = ERROR_INIT;
 
 	worker->delay_ms = RETRY_FIRST_MS;
+	worker->pid = (pid_t)json_get_int(hello, "pid", 0);
 	if (json_get_int(hello, "protocol", 0) == RELAY_PROTOCOL) {
 		worker->is_needed |= json_array_size(json_object_get(hello, "containers")) > 0;
 		return;
@@ -191,6 +194,16 @@ void relay_worker_open(struct relay_worker *worker, const char *id, int inside_p
 	            json_pack("{s:s,s:s,s:i}", "op", "open", "id", id, "inside", inside_port),
 	            &err) < 0)
 		log_warn("relay: %s: %s", id, err.text);
+}
+
+pid_t relay_worker_pid(const struct relay_worker *worker)
+{
+	return worker->pid;
+}
+
+bool relay_worker_is_there(const struct relay_worker *worker)
+{
+	return worker->sock >= 0;
 }
 
 const char *relay_worker_socket(const struct relay_worker *worker)

@@ -37,5 +37,8 @@ int relay_worker_need(struct relay_worker *worker, struct error *err);
 /* The program of container `id` listens on `inside_port`: its port may take connections. */
 void relay_worker_open(struct relay_worker *worker, const char *id, int inside_port);
 
+/* 0 while there is none, or it has not said its name yet. */
+pid_t relay_worker_pid(const struct relay_worker *worker);
+bool relay_worker_is_there(const struct relay_worker *worker);
 /* Where it listens: for locald-shim net. */
 const char *relay_worker_socket(const struct relay_worker *worker);

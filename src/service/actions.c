@@ -222,7 +222,7 @@ static void launch(struct service *service)
 	cleanup(error_release) struct error err = ERROR_INIT;
 
 	if (service->plan.has_port && service->plan.port > 0 &&
-	    world->port_check(service->plan.port, world->data, &err) < 0) {
+	    world->port_check(&service->plan, world->data, &err) < 0) {
 		advise_on_port(service, &err);
 		refuse_port(service);
 		return;

@@ -226,6 +226,7 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.run = service->run,
 		.fingerprint = service->fingerprint,
 		.port = service->port ? service->port : service->plan.port,
+		.inside_port = service->inside_port,
 		.is_ipv6_only = service->is_ipv6_only,
 		.is_port_stolen = service->is_port_stolen,
 		.detail = service->state == SERVICE_RUNNING && service->told_text

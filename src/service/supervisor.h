@@ -52,6 +52,7 @@ struct service_snapshot {
 	uint32_t run;            /* of the current or last run; 0: never */
 	const char *fingerprint; /* of that run; NULL: never */
 	int port;            /* where it really answers; differs from plan->port with a warning */
+	int inside_port;     /* in a network of its own: what `port` was opened to; 0: nothing */
 	bool is_ipv6_only;   /* it listens on ::1 only */
 	bool is_port_stolen; /* a stranger listens on its port: nobody is to be sent there */
 	const char *detail;  /* one line, why it is in this state; NULL: nothing to say */

@@ -94,7 +94,7 @@ struct supervisor_world {
 	void (*log_match_free)(struct log_match *match, void *data);
 
 	/* -1 with an error that names the holder when the port cannot be had. */
-	int (*port_check)(int port, void *data, struct error *err);
+	int (*port_check)(const struct service_plan *plan, void *data, struct error *err);
 
 	/* The last lines of a run, for a crash. */
 	void (*last_lines)(const char *log_dir, uint32_t run, size_t max, struct strv *ret,

@@ -144,15 +144,32 @@ static void free_log_match(struct log_match *match, void *data)
 	log_match_free(match);
 }
 
-static int port_check(int port, void *data, struct error *err)
+/* The relay may still have it for the run before, and hands it over. */
+static bool is_handed_over(const struct world_loop *self, const struct service_plan *plan,
+                           const struct port_holder *holder)
 {
+	return plan->has_own_network && self->relay_pid && holder->pid > 0 &&
+	       holder->pid == self->relay_pid(self->relay_data);
+}
+
+static int port_check(const struct service_plan *plan, void *data, struct error *err)
+{
+	const struct world_loop *self = data;
+	int port = plan->port;
 	struct port_holder holder;
 	cleanup_free char *who = NULL;
 
 	if (port_probe_loopback(port, NULL))
 		return 0;
+	/* What is bound and does not listen is the relay's, or the relay will say so. */
 	if (!port_holder_find(port, &holder))
-		return error_set(err, ERR_CONFLICT, "port %d cannot be used", port);
+		return plan->has_own_network
+		               ? 0
+		               : error_set(err, ERR_CONFLICT, "port %d cannot be used", port);
+	if (is_handed_over(self, plan, &holder)) {
+		port_holder_release(&holder);
+		return 0;
+	}
 	who = port_holder_text(&holder);
 	error_set(err, ERR_CONFLICT, "port %d is held by %s", port, who);
 	if (holder.managed)

@@ -316,4 +316,39 @@ def test_a_killed_relay_is_replaced(store):
     assert http.get(project.service("web")["url"]).text.strip() == GREETING
     port = project.service("echo")["port"]
     assert inside(project, "web", f"echo hi | nc -w 5 echo {port}").strip() == "hi"
+    # Both die, and the next daemon brings both back.
+    store.kill_daemon()
+    os.kill(relay_pid(store), signal.SIGKILL)
+    project.status()
+    until(works, timeout=20)
+    assert project.service("echo")["pid"] == service["pid"]
+    project.run("stop")
+
+
+def test_a_container_that_ends_and_starts_again_keeps_its_port(store):
+    project = store.project(
+        container("web", SERVE, 'restart = "always"\n        stop_signal = "SIGKILL"'), name="again")
+    project.up()
+    service = project.service("web")
+    for run in range(2, 6):
+        os.kill(project.service("web")["pid"], signal.SIGKILL)
+        until(lambda run=run: project.service("web")["run"] == run and project.service("web")["ready"],
+              timeout=30)
+        assert http.get(service["url"]).text.strip() == GREETING
+        assert project.service("web")["port"] == service["port"]
+    project.run("stop")
+    assert project.up()["ok"]
+    project.run("stop")
+
+
+def test_a_taken_port_is_named(store):
+    holder = socket.create_server(("127.0.0.1", 0))
+    port = holder.getsockname()[1]
+    project = store.project(container("web", SERVE, f"port = {port}"), name="taken")
+    result = project.attempt("up")
+    assert result.status != 0 and str(port) in result.err + result.out, str(result)
+    holder.close()
+    project.up()
+    assert project.service("web")["port"] == port
+    assert http.get(project.service("web")["url"]).text.strip() == GREETING
     project.run("stop")

@@ -290,10 +290,10 @@ static void log_match_free(struct log_match *match, void *data)
 	free(match);
 }
 
-static int port_check(int port, void *data, struct error *err)
+static int port_check(const struct service_plan *plan, void *data, struct error *err)
 {
-	if (port == ((struct fake_world *)data)->taken_port)
-		return error_set(err, ERR_CONFLICT, "port %d is taken by pid 1", port);
+	if (plan->port == ((struct fake_world *)data)->taken_port)
+		return error_set(err, ERR_CONFLICT, "port %d is taken by pid 1", plan->port);
 	return 0;
 }
 
