@@ -306,6 +306,60 @@ int userns_write_maps(pid_t pid, const struct userns_map *map, struct error *err
 	return run_map_program("newgidmap", pid, map->gid, map->gids, err);
 }
 
+/* The switches that hosts have; a file that is not there forbids nothing. */
+static const struct {
+	const char *file;
+	long forbids;
+	bool is_limit; /* fails with ENOSPC or EUSERS, the others with EPERM or EACCES */
+	const char *hint;
+} switches[] = {
+	{"user/max_user_namespaces", 0, true,
+         "user.max_user_namespaces is 0: sudo sysctl -w user.max_user_namespaces=15000"},
+	{"kernel/unprivileged_userns_clone", 0, false,
+         "kernel.unprivileged_userns_clone is 0: sudo sysctl -w "
+         "kernel.unprivileged_userns_clone=1"},
+	{"kernel/apparmor_restrict_unprivileged_userns", 1, false,
+         "AppArmor allows user namespaces only to programs whose profile has `userns,`: give the "
+         "program one, or sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
+};
+
+static bool is_switch_at(const char *folder, const char *file, long value)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	cleanup_free char *path = path_join(folder, file);
+	char *end;
+
+	return fs_read_file(path, 32, &text, &ignored) == 0 &&
+	       strtol(text.buf, &end, 10) == value && end != text.buf;
+}
+
+static void explain(const char *folder, int code, struct error *err)
+{
+	bool is_limit = code == ENOSPC || code == EUSERS;
+
+	if (!is_limit && code != EPERM && code != EACCES)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
+		if (switches[i].is_limit != is_limit ||
+		    !is_switch_at(folder, switches[i].file, switches[i].forbids))
+			continue;
+		error_hint(err, "%s", switches[i].hint);
+		return;
+	}
+	if (is_limit)
+		error_hint(err, "a limit on namespaces is reached: see user.max_user_namespaces "
+		                "and its like, and how deeply this is nested");
+	else
+		error_hint(err, "this sandbox does not allow new user namespaces (in a container: "
+		                "its seccomp filter or its capabilities)");
+}
+
+void userns_explain(int code, struct error *err)
+{
+	explain("/proc/sys", code, err);
+}
+
 struct userns_call {
 	const struct userns_map *map;
 	userns_fn *fn;
@@ -336,9 +390,8 @@ static int run_inside(void *data, struct error *err)
 	close(call->mapped[1]);
 	if (unshare(CLONE_NEWUSER) < 0) {
 		error_errno(err, errno, "make a user namespace");
-		return error_hint(err,
-		                  "unprivileged user namespaces may be switched off: see "
-		                  "user.max_user_namespaces and kernel.unprivileged_userns_clone");
+		userns_explain(err->code, err);
+		return -1;
 	}
 	if (fd_write_all(call->ready[1], &byte, 1, err) < 0 ||
 	    fd_read_exact(call->mapped[0], &byte, 1, err) < 0)

@@ -49,6 +49,12 @@ int64_t userns_host_gid(const struct userns_map *map, uint32_t inside);
 int userns_write_maps(pid_t pid, const struct userns_map *map, struct error *err);
 
 /*
+ * Why this host makes no user namespace for us (code: errno of what failed), and how to change it:
+ * the hint of *err.
+ */
+void userns_explain(int code, struct error *err);
+
+/*
  * Runs fn(data) in a child that is root in a new user namespace, waits, and
  * returns what fn returned (0..127; -1 with the child's error text when it
  * failed).  Descriptors stay open in the child, so fn works on directories

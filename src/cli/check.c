@@ -108,8 +108,12 @@ static int try_overlay(void *data unused_arg, struct error *err)
 {
 	static const char *const dirs[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
 
-	if (unshare(CLONE_NEWNS) < 0)
-		return error_errno(err, errno, "mount namespace");
+	/* Where AppArmor forbids user namespaces they can be made, but nothing in them. */
+	if (unshare(CLONE_NEWNS) < 0) {
+		error_errno(err, errno, "mount namespace");
+		userns_explain(err->code, err);
+		return -1;
+	}
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0700") < 0)
 		return error_errno(err, errno, "tmpfs");
@@ -139,8 +143,7 @@ static void check_overlay(struct cli *cli unused_arg, struct finding *finding)
 	worse(finding, CHECK_LIMITED);
 	strbuf_addf(&finding->text, "no containers: %s",
 	            err.text ? err.text : "user namespaces cannot be made");
-	if (fs_exists("/proc/sys/kernel/unprivileged_userns_clone"))
-		strbuf_adds(&finding->fix, "sudo sysctl -w kernel.unprivileged_userns_clone=1");
+	strbuf_adds(&finding->fix, err.hint ? err.hint : "");
 }
 
 static void check_way_out(struct cli *cli unused_arg, struct finding *finding)
@@ -169,7 +172,8 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 	}
 	worse(finding, CHECK_LIMITED);
 	strbuf_addf(&finding->text, "%s: no memory or pid limits; whole trees still stop",
-	            is_v2 ? "not delegated" : "no cgroup v2");
+	            is_v2 ? "not delegated (a scope of systemd is not supported yet)"
+	                  : "no cgroup v2");
 }
 
 static void check_programs(struct cli *cli unused_arg, struct finding *finding)

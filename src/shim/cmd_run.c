@@ -80,6 +80,18 @@ static void release(struct making_options *making)
 	close_fd(&making->request.root);
 }
 
+static void report_warnings(const struct shim *shim, const struct container *container)
+{
+	report_unknown_caps(shim, &container->spec.process.unknown_caps);
+	if (container->has_one_id)
+		report_warning(shim,
+		               "one user id: you have no ranges in /etc/subuid and /etc/subgid, "
+		               "so programs that change user, and images whose files have "
+		               "several owners, fail; get them with: sudo usermod "
+		               "--add-subuids 100000-165535 --add-subgids 100000-165535 "
+		               "$USER (package uidmap)");
+}
+
 int cmd_create(const struct shim *shim, const struct command *self, int argc, char **argv,
                struct error *err)
 {
@@ -91,7 +103,7 @@ int cmd_create(const struct shim *shim, const struct command *self, int argc, ch
 		return parsed;
 	if (container_create(&container, &making.request, err) < 0)
 		return -1;
-	report_unknown_caps(shim, &container.spec.process.unknown_caps);
+	report_warnings(shim, &container);
 	return 0;
 }
 
@@ -110,7 +122,7 @@ int cmd_run(const struct shim *shim, const struct command *self, int argc, char 
 		supervise_block_signals();
 	if (container_create(&container, &making.request, err) < 0)
 		return -1;
-	report_unknown_caps(shim, &container.spec.process.unknown_caps);
+	report_warnings(shim, &container);
 	if (container_run_hooks(&container, HOOK_POSTSTART, "poststart", "running", &after) < 0) {
 		kill(container.state.pid, SIGKILL);
 		status = error_move(err, &after);

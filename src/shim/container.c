@@ -268,8 +268,9 @@ static void take_extents(struct spec_extents *map, const struct userns_extent *e
 }
 
 /* Without one an ordinary user can make no container: as crun does, the caller is root inside. */
-static int add_user_namespace(struct spec *spec, struct error *err)
+static int add_user_namespace(struct container *container, struct error *err)
 {
+	struct spec *spec = &container->spec;
 	struct userns_map map;
 
 	if (geteuid() == 0 || spec->ns[NS_USER].is_set)
@@ -277,6 +278,7 @@ static int add_user_namespace(struct spec *spec, struct error *err)
 	if (userns_map_for_caller(&map, err) < 0)
 		return -1;
 	spec->ns[NS_USER].is_set = true;
+	container->has_one_id = map.is_single;
 	take_extents(&spec->uid_map, map.uid, map.uids);
 	take_extents(&spec->gid_map, map.gid, map.gids);
 	return 0;
@@ -317,7 +319,7 @@ int container_create(struct container *container, const struct container_request
 	for (size_t i = 0; i < NS_COUNT; i++)
 		making.joined[i] = -1;
 	if (spec_load(&container->spec, config, err) < 0 ||
-	    add_user_namespace(&container->spec, err) < 0 || seal_self(&container->spec, err) < 0)
+	    add_user_namespace(container, err) < 0 || seal_self(&container->spec, err) < 0)
 		return -1;
 	tell_listen_fds(&container->spec, request->listen_fds);
 	if (plan_init(&making.plan, &container->spec, &options, err) < 0)

@@ -36,6 +36,7 @@ struct container {
 	int terminal; /* the master when we relay, or -1 */
 	int pidfd;
 	int hook_state;
+	bool has_one_id; /* the caller has no subordinate ids, and config.json had no map */
 };
 
 #define CONTAINER_INIT                                                                             \

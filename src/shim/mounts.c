@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "base/userns.h"
 #include "shim/plan.h"
 #include "shim/rootfs.h"
 #include "shim/tree.h"
@@ -52,8 +53,13 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 	int rootfs;
 
 	/* Before the clones: what is mounted here must not reach the host. */
-	if (mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0)
-		return error_errno(err, errno, "make all mounts private");
+	if (mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0) {
+		error_errno(err, errno, "make all mounts private");
+		/* With AppArmor's restriction the namespace is made, but powerless. */
+		if (plan->has_new_userns)
+			userns_explain(err->code, err);
+		return -1;
+	}
 	rootfs = open_dir(plan->rootfs, err);
 	if (rootfs < 0)
 		return error_wrap(err, "root.path");
@@ -138,8 +144,11 @@ static int make_overlay(const struct plan_overlay *overlay, struct error *err)
 	tree = tree_finish(context, 0, err);
 	if (chdir("/") < 0)
 		return error_errno(err, errno, "chdir");
-	if (tree < 0 && err->code == EPERM)
-		error_hint(err, "overlay mounts in a user namespace need Linux 5.11");
+	if (tree < 0 && (err->code == EPERM || err->code == ENODEV || err->code == EINVAL))
+		error_hint(err, "the kernel must allow overlayfs in a user namespace, and on the "
+		                "file system of the layers, which must not be a stack of overlays "
+		                "itself; fuse-overlayfs and a copy in its place are not supported "
+		                "yet");
 	return tree;
 }
 

@@ -1,6 +1,7 @@
 #include "shim/namespaces.h"
 
 #include "base/error.h"
+#include "base/userns.h"
 #include "shim/idmap.h"
 #include "shim/init.h"
 #include "shim/plan.h"
@@ -40,18 +41,6 @@ int namespaces_open(const struct spec *spec, int fds[], struct error *err)
 	return 0;
 }
 
-void namespaces_hint(int code, struct error *err)
-{
-	if (code == EPERM && geteuid() != 0)
-		error_hint(err, "an ordinary user needs a user namespace in config.json, and a "
-		                "kernel that allows it: see kernel.unprivileged_userns_clone and "
-		                "kernel.apparmor_restrict_unprivileged_userns");
-	else if (code == ENOSPC || code == EUSERS)
-		error_hint(err, "a limit on namespaces is reached: see user.max_user_namespaces");
-	else if (code == EPERM)
-		error_hint(err, "this sandbox does not allow new namespaces");
-}
-
 static pid_t clone_child(const struct plan *plan, uint64_t extra, int cgroup, struct error *err)
 {
 	struct clone_args args = {.flags = extra, .exit_signal = SIGCHLD};
@@ -74,7 +63,7 @@ static pid_t clone_child(const struct plan *plan, uint64_t extra, int cgroup, st
 		init_main(plan);
 	if (pid < 0) {
 		error_errno(err, errno, "make the container's namespaces");
-		namespaces_hint(err->code, err);
+		userns_explain(err->code, err);
 	}
 	return pid;
 }

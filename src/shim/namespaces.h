@@ -23,5 +23,3 @@ int namespaces_open(const struct spec *spec, int fds[], struct error *err);
  */
 pid_t namespaces_clone(struct plan *plan, const int joined[], int cgroup, int parent_sync,
                        struct error *err);
-/* Why a clone with namespaces may fail here, as a hint. */
-void namespaces_hint(int code, struct error *err);

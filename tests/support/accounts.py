@@ -11,6 +11,7 @@ NAME = "locald-test"
 class Account:
     def __init__(self, entry):
         self.name, self.uid, self.gid = entry.pw_name, entry.pw_uid, entry.pw_gid
+        self.home = entry.pw_dir
 
     @property
     def is_caller(self):

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import re
 import signal
+import subprocess
 
 import pytest
 
@@ -85,3 +87,14 @@ def test_after_the_keeper_and_the_shim_are_killed(running):
     os.kill(shim, signal.SIGKILL)
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not inside(namespace))
+
+
+def test_doctor_says_what_forbids_user_namespaces(store):
+    """In a namespace whose own limit is 0."""
+    command = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\""
+    result = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", command, "sh", store.binary, "doctor"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=store.environment, timeout=60, check=False, **store.account.popen_arguments())
+    line, fix = re.search(r"^(.*container.overlay.*)\n(.*)$", result.stdout, re.M).groups()
+    assert "no containers" in line and "sysctl -w user.max_user_namespaces=" in fix, result

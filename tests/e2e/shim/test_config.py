@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from . import conftest
+
 
 def test_a_time_namespace_with_offsets(root_shim):
     bundle = root_shim.new_bundle()
@@ -109,3 +111,26 @@ def test_an_ordinary_user_gets_a_user_namespace(shim, bundle):
     linux["namespaces"] = [ns for ns in linux["namespaces"] if ns["type"] != "user"]
     linux.pop("uidMappings"), linux.pop("gidMappings")
     assert shim.output(bundle, "id -u") == "0\n"
+
+
+class Nobody:
+    """A user without subordinate ids."""
+
+    name, uid, gid = "nobody", 65534, 65534
+
+    def popen_arguments(self):
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def test_a_user_without_subordinate_ids_has_one_and_is_warned(program):
+    conftest.root_user()
+    user = conftest.User("nobody", Nobody(), [(0, 65534, 1)], [(0, 65534, 1)])
+    for shim in conftest.audited(conftest.make_shim(program, user)):
+        bundle = shim.new_bundle()
+        linux = bundle.config["linux"]
+        linux["namespaces"] = [ns for ns in linux["namespaces"] if ns["type"] != "user"]
+        linux.pop("uidMappings"), linux.pop("gidMappings")
+        result = shim.run(bundle.sh("id -u; cat /proc/self/uid_map; su nobody 2>&1"))
+        assert result.stdout.split()[:4] == ["0", "0", "65534", "1"], result
+        for part in ("warning", "one user id", "change user", "--add-subuids"):
+            assert part in result.stderr, result

@@ -206,7 +206,8 @@ def test_no_user_namespaces_on_this_host(program):
              f"echo 0 > /proc/sys/user/max_user_namespaces; exec {command}"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
             **user.arguments)
-        assert result.returncode == 1 and "max_user_namespaces" in result.stderr, result
+        assert result.returncode == 1, result
+        assert "hint" in result.stderr and "sysctl -w user.max_user_namespaces=" in result.stderr
 
 
 @pytest.fixture

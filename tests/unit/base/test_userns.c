@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -42,6 +43,50 @@ static void ranges_are_read_by_name_and_number(void **state)
 	read_ranges(path, "jo", 1000, 1, extents, &len);
 	assert_int_equal(len, USERNS_EXTENTS);
 	unlink(path);
+}
+
+struct case_of_switch {
+	const char *file, *value;
+	int code;
+	const char *expected; /* in the hint; NULL: no hint */
+};
+
+static const struct case_of_switch switch_cases[] = {
+	{"user/max_user_namespaces", "0\n", ENOSPC, "sysctl -w user.max_user_namespaces="},
+	{"user/max_user_namespaces", "0\n", EUSERS, "sysctl -w user.max_user_namespaces="},
+	{"user/max_user_namespaces", "5\n", ENOSPC, "a limit on namespaces"},
+	{"user/max_user_namespaces", "0\n", EPERM, "sandbox"},
+	{"kernel/unprivileged_userns_clone", "0\n", EPERM, "kernel.unprivileged_userns_clone=1"},
+	{"kernel/unprivileged_userns_clone", "1\n", EPERM, "sandbox"},
+	{"kernel/unprivileged_userns_clone", "", EPERM, "sandbox"},
+	{"kernel/apparmor_restrict_unprivileged_userns", "1\n", EACCES, "`userns,`"},
+	{"kernel/apparmor_restrict_unprivileged_userns", "0\n", EACCES, "sandbox"},
+	{"kernel/apparmor_restrict_unprivileged_userns", "1\n", EINVAL, NULL},
+};
+
+static void what_forbids_namespaces_is_explained(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(switch_cases); i++) {
+		const struct case_of_switch *one = &switch_cases[i];
+		cleanup(error_release) struct error err = ERROR_INIT, ignored = ERROR_INIT;
+		char folder[] = "/tmp/sysctl.XXXXXX";
+		cleanup_free char *path = NULL, *dir = NULL;
+
+		assert_non_null(mkdtemp(folder));
+		path = path_join(folder, one->file);
+		dir = path_dir(path);
+		assert_int_equal(mkdir(dir, 0700), 0);
+		write_text(path, one->value);
+		error_set(&err, one->code, "made up");
+		explain(folder, one->code, &err);
+		if (one->expected)
+			assert_non_null(strstr(err.hint, one->expected));
+		else
+			assert_null(err.hint);
+		unlink(path);
+		rmdir(dir);
+		rmdir(folder);
+	}
 }
 
 static void ids_go_through_the_map(void **state)
@@ -185,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges_are_read_by_name_and_number),
+		cmocka_unit_test(what_forbids_namespaces_is_explained),
 		cmocka_unit_test(ids_go_through_the_map),
 		cmocka_unit_test(the_callers_map_works),
 		cmocka_unit_test(a_single_id_works),
