@@ -211,16 +211,10 @@ static void start_program(struct keeper *keeper)
 void keeper_signal_all(struct keeper *keeper, int signo)
 {
 	bool is_ours = !keeper->run_mark;
-	pid_t group = !is_ours || keeper->is_leader_gone ? 0 : keeper->status.pid;
 
 	/* While the leader is not reaped nobody else can have its number, or its group's. */
-	if (group > 0 && keeper->spec->signals_leader) {
-		(void)kill(group, signo);
-		return;
-	}
-	if (group > 0)
-		(void)kill(-group, signo);
-	tree_signal(keeper_marks(keeper), signo, group);
+	tree_signal(keeper_marks(keeper), signo,
+	            is_ours && !keeper->is_leader_gone ? keeper->status.pid : 0);
 }
 
 static void ask_to_end(struct keeper *keeper)

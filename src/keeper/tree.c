@@ -254,13 +254,16 @@ bool tree_is_empty(const struct tree_marks *marks)
 	return is_empty;
 }
 
-void tree_signal(const struct tree_marks *marks, int signo, pid_t except)
+void tree_signal(const struct tree_marks *marks, int signo, pid_t group)
 {
 	struct members members = {0};
 
+	/* Before the first ends: its children go to us then, and a walk could miss them. */
 	walk(&members, marks);
+	if (group > 0)
+		(void)kill(-group, signo);
 	array_foreach(member, &members.items)
-		if (except == 0 || member->pgrp != except)
+		if (group == 0 || member->pgrp != group)
 			(void)signal_member(member, signo);
 	array_release(&members.items);
 }

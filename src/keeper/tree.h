@@ -49,8 +49,11 @@ bool tree_is_marked(pid_t pid, const char *run);
 bool tree_has(const struct tree_marks *marks, pid_t pid);
 bool tree_is_empty(const struct tree_marks *marks);
 
-/* Sends signo to each member that is not in the process group `except` (0: to all). */
-void tree_signal(const struct tree_marks *marks, int signo, pid_t except);
+/*
+ * Sends signo to each member.  `group` is a process group of theirs, which gets it as a whole
+ * and first (0: none): nobody else may have its number.
+ */
+void tree_signal(const struct tree_marks *marks, int signo, pid_t group);
 
 /* SIGSTOP until nothing new appears, so that fork bombs converge, then SIGKILL. */
 void tree_kill(const struct tree_marks *marks, struct tree_killed *killed);

@@ -270,14 +270,29 @@ static void drop_prepare(struct service *service)
 		sup->events->cancel_prepare(token, sup->data);
 }
 
+/* What did not stop when it was told to. */
+static void tell_killed(struct service *service)
+{
+	int count = service->last_exit.killed_count;
+
+	if (count > 0)
+		(void)service_set_detail(service, "%d process%s had to be killed, after %g s",
+		                         count, count == 1 ? "" : "es",
+		                         (double)service->plan.stop_timeout_ms / 1000);
+}
+
 static void rest(struct service *service)
 {
+	bool was_stopping = service->state == SERVICE_STOPPING;
+
 	drop_prepare(service);
 	schedule_disarm(service);
 	end_run(service);
 	service->has_next_try = false;
 	error_release(&service->failure);
 	(void)service_set_detail(service, NULL);
+	if (was_stopping)
+		tell_killed(service);
 	enter(service, SERVICE_STOPPED);
 }
 

@@ -1,6 +1,7 @@
 """What several rows do: projects of many services, and a look at every line that was stored."""
 
 import hashlib
+import contextlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import urllib.parse
 from support import audit
 from support.log_segments import read_log
 from support.sandbox import wait_readable
+from support.waiting import until
 
 # HTTP and an echoing WebSocket on $PORT.
 APP = ["python3", pathlib.Path(__file__).resolve().parent.parent.parent / "support/apps/app.py"]
@@ -137,6 +139,23 @@ class Visitor:
         self.thread.join(60)
 
 
+def processes_of(project, name):
+    """The processes that have the mark of a run of this service in their environment."""
+    mark, found = f"LOCALD_RUN={log_folder(project, name)}/".encode(), []
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if entry.isdigit() and any(value.startswith(mark) for value in
+                                       pathlib.Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")):
+                found.append(int(entry))
+    return found
+
+
+def processes_started(project, name, number):
+    """Returns when the tree is as large as it gets."""
+    until(lambda: len(processes_of(project, name)) >= number, timeout=120, what=f"{number} processes of {name}")
+    return processes_of(project, name)
+
+
 def runs(sandbox, name):
     """The runs of a service that have a start in its log."""
     folder = next((sandbox.root / "state/locald/logs").glob(f"*/{name}"))
@@ -174,3 +193,12 @@ class Events:
         self.thread.join(10)
         self.stream.close()
         self.socket.close()
+
+
+def end(project, name, signo):
+    """Sends a signal to the leader, and returns when status says that it is gone: when it was sent."""
+    pid = project.service(name)["pid"]
+    began = time.monotonic()
+    os.kill(pid, getattr(signal, f"SIG{signo}"))
+    until(lambda: project.service(name)["pid"] is None, timeout=60)
+    return began
