@@ -10,6 +10,7 @@ json_t *api_error_to_json(const struct error *err, json_t *diagnostics)
 	json_t *object = json_object();
 
 	json_set_str(object, "code", error_code_name(err->code));
+	json_set_str(object, "id", error_code_id(err->code));
 	json_set_str(object, "text", err->text ? err->text : "unknown error");
 	if (err->hint)
 		json_set_str(object, "hint", err->hint);

@@ -9,20 +9,20 @@
 static const struct code_name {
 	int code;
 	int exit_code;
-	const char *name;
+	const char *name, *id;
 } code_names[] = {
-	{ERR_FAILED, 1, "failed"},
-	{ERR_USAGE, 2, "usage"},
-	{ERR_CONFIG, 2, "config"},
-	{ERR_DAEMON, 3, "daemon"},
-	{ERR_NOT_FOUND, 4, "not_found"},
-	{ERR_TIMEOUT, 5, "timeout"},
-	{ERR_NOT_APPROVED, 6, "not_approved"},
-	{ERR_CONFLICT, 7, "conflict"},
-	{ERR_UNSUPPORTED, 2, "unsupported"},
-	{ERR_INTERRUPTED, 130, "interrupted"},
-	{EADDRINUSE, 7, "address_in_use"},
-	{ETIMEDOUT, 5, "timed_out"},
+	{ERR_FAILED, 1, "failed", "E500"},
+	{ERR_USAGE, 2, "usage", "E400"},
+	{ERR_CONFIG, 2, "config", "E422"},
+	{ERR_DAEMON, 3, "daemon", "E503"},
+	{ERR_NOT_FOUND, 4, "not_found", "E404"},
+	{ERR_TIMEOUT, 5, "timeout", "E408"},
+	{ERR_NOT_APPROVED, 6, "not_approved", "E403"},
+	{ERR_CONFLICT, 7, "conflict", "E409"},
+	{ERR_UNSUPPORTED, 2, "unsupported", "E501"},
+	{ERR_INTERRUPTED, 130, "interrupted", "E130"},
+	{EADDRINUSE, 7, "address_in_use", "E409"},
+	{ETIMEDOUT, 5, "timed_out", "E408"},
 };
 
 void error_release(struct error *err)
@@ -100,6 +100,11 @@ static const struct code_name *name_of(int code)
 int error_exit_code(int code)
 {
 	return name_of(code)->exit_code;
+}
+
+const char *error_code_id(int code)
+{
+	return name_of(code)->id;
 }
 
 const char *error_code_name(int code)

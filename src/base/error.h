@@ -57,6 +57,9 @@ int error_move(struct error *dst, struct error *src);
 /* The exit code of the command line for an error code (docs: exit codes). */
 int error_exit_code(int code);
 
+/* "E404": what `locald explain` knows it by. */
+const char *error_code_id(int code);
+
 /* The stable name of an error code in JSON, such as "not_found", and back. */
 const char *error_code_name(int code);
 int error_code_from_name(const char *name);

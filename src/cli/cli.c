@@ -244,7 +244,9 @@ static void add_error(struct cli *cli, const struct error *err, struct strbuf *o
 	const struct style *style = &cli->output.err;
 	const char *text = err->text ? err->text : "unknown error";
 
-	style_text(out, style, COLOUR_RED, "error");
+	cleanup_free char *head = xasprintf("error[%s]", error_code_id(err->code));
+
+	style_text(out, style, COLOUR_RED, head);
 	strbuf_adds(out, ": ");
 	style_safe(out, text, strlen(text));
 	strbuf_addch(out, '\n');

@@ -14,7 +14,7 @@ static int unknown(const char *id, struct error *err)
 	const char *ids[IDS_MAX], *nearest;
 	size_t n = 0;
 
-	while (n < IDS_MAX && (ids[n] = diag_id_at(n)))
+	while (n < IDS_MAX && (ids[n] = explain_id_at(n)))
 		n++;
 	nearest = str_nearest(id, ids, n);
 	error_set(err, ERR_USAGE, "no error has the code `%s`", id);
@@ -25,8 +25,8 @@ static int list(struct cli *cli, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 
-	for (size_t n = 0; diag_id_at(n); n++)
-		strbuf_addf(&out, "%s  %s\n", diag_id_at(n), diag_title(diag_id_at(n)));
+	for (size_t n = 0; explain_id_at(n); n++)
+		strbuf_addf(&out, "%s  %s\n", explain_id_at(n), explain_title(explain_id_at(n)));
 	return output_data(&cli->output, &out, err);
 }
 
@@ -41,7 +41,7 @@ static int run(struct cli *cli, int argc, char **argv, void *values unused_arg, 
 	id = xstrdup(argv[0]);
 	for (char *c = id; *c; c++)
 		*c = (char)toupper((unsigned char)*c);
-	title = diag_title(id);
+	title = explain_title(id);
 	text = explain_text(id);
 	if (!title || !text)
 		return unknown(id, err);

@@ -2,9 +2,11 @@
 
 #include "base/attrs.h"
 #include "base/str.h"
+#include "config/diag.h"
 
 static const struct page {
 	const char *id, *text;
+	const char *title; /* NULL: that of the diagnostic */
 } pages[] = {
 	{"C001",
          "A file that the project needs could not be read: it is missing, belongs to somebody\n"
@@ -83,6 +85,50 @@ static const struct page {
          "`locald init` found something in its source that locald does otherwise, or cannot do.\n"
          "It is a comment in the locald.toml that was written; the message says where it was and\n"
          "why it is left out."},
+	{"E400",
+         "The command line is not one that locald understands. `locald help COMMAND` shows what a\n"
+         "command takes; the help names the nearest command or option where there is one. Nothing\n"
+         "was done. Exit status 2.",
+         "wrong command line"},
+	{"E403",
+         "What is in the project's files has not been agreed to by `locald up` in this form, and\n"
+         "nothing automatic runs it before. Look at it (`locald up --plan`), then type `locald "
+         "up`.\n"
+         "Exit status 6.",
+         "not approved"},
+	{"E404",
+         "There is no project in this folder or above it, or no service, image, builder or file "
+         "of\n"
+         "that name. `locald status` shows the services; the help names the nearest one. Exit\n"
+         "status 4.",
+         "not found"},
+	{"E408",
+         "It did not happen within the time that was given (`--timeout`, `start_period`,\n"
+         "`stop_timeout`). `locald why SERVICE` says what a service waits for. Exit status 5.",
+         "not in time"},
+	{"E409",
+         "Something else has what is needed: another program has the port, a file or a service of\n"
+         "that name is there already, another operation is under way. The message names it. Exit\n"
+         "status 7.",
+         "taken"},
+	{"E422",
+         "The files of the project cannot be used, in a way that no line of them can be blamed "
+         "for.\n"
+         "Exit status 2.",
+         "wrong configuration"},
+	{"E500",
+         "The operation failed, or a service did. The message says at what; of a service,\n"
+         "`locald why SERVICE` and `locald logs SERVICE` say more. Exit status 1.",
+         "failed"},
+	{"E501",
+         "It is understood, but this version cannot do it yet, and does nothing rather than\n"
+         "something else. Exit status 2.",
+         "not supported yet"},
+	{"E503",
+         "The daemon cannot be reached or started, or is of a version that this command does not\n"
+         "understand: `locald daemon restart` replaces it, and no service stops. Its log is\n"
+         "`locald daemon logs`. Exit status 3.",
+         "no daemon"},
 };
 
 const char *explain_text(const char *id)
@@ -91,4 +137,17 @@ const char *explain_text(const char *id)
 		if (str_eq(pages[i].id, id))
 			return pages[i].text;
 	return NULL;
+}
+
+const char *explain_title(const char *id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+		if (str_eq(pages[i].id, id))
+			return pages[i].title ? pages[i].title : diag_title(id);
+	return NULL;
+}
+
+const char *explain_id_at(size_t n)
+{
+	return n < ARRAY_LEN(pages) ? pages[n].id : NULL;
 }

@@ -1,5 +1,10 @@
-/* explain - more about a diagnostic than its title: why, and what to do. */
+/* explain - the pages of `locald explain`, one for each code that an error can have. */
 #pragma once
 
-/* NULL for an id that has no page; a test sees that each id of config/diag.h has one. */
+#include <stddef.h>
+
+/* NULL for a code that does not exist. */
 const char *explain_text(const char *id);
+const char *explain_title(const char *id);
+/* The n-th code, NULL after the last. */
+const char *explain_id_at(size_t n);

@@ -6,7 +6,7 @@
 #include <ctype.h>
 
 #define KERNEL   "containers have no such setting"
-#define NETWORKS "services reach each other by ${services.NAME.host} and .port"
+#define NETWORKS "the services of a project reach each other by their names"
 #define LOGS     "locald keeps every log: `locald logs`"
 
 /* --- what it runs --- */
@@ -325,8 +325,8 @@ static void on_network_mode(struct importer *in, const struct yaml_entry *entry)
 {
 	const char *mode = yaml_text(entry->value);
 
-	if (mode && str_eq(mode, "host"))
-		draft_put_str(in->section, import_at(in, entry->pos), NULL, "network", "host");
+	if (mode && (str_eq(mode, "host") || str_eq(mode, "none")))
+		draft_put_str(in->section, import_at(in, entry->pos), NULL, "network", mode);
 	else
 		import_leave_out(in, entry, NETWORKS);
 }

@@ -87,7 +87,7 @@ char *project_find_root(const char *start, struct error *err)
 	if (!root) {
 		error_set(err, ERR_NOT_FOUND, "no project in %s or above it", from);
 		error_hint(err, "a project is a folder with a locald.toml, a Procfile, or a "
-		                "package.json with a dev or start script");
+		                "package.json with a dev or start script; `locald init` makes one");
 	}
 	return root;
 }

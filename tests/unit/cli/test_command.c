@@ -76,7 +76,7 @@ static int set_up(void **state unused_arg)
 static void test_unknown(void **state unused_arg)
 {
 	assert_int_equal(LINE("statsu"), 2);
-	assert_string_equal(errors.buf, "error: unknown command `statsu`\n"
+	assert_string_equal(errors.buf, "error[E400]: unknown command `statsu`\n"
 	                                "help: did you mean `locald status`?\n");
 	assert_int_equal(out.len, 0);
 	assert_int_equal(LINE("image", "pul"), 2);
@@ -210,6 +210,9 @@ static void test_explain(void **state unused_arg)
 	for (size_t n = 0; diag_id_at(n); n++)
 		if (!explain_text(diag_id_at(n)))
 			fail_msg("no page for %s", diag_id_at(n));
+	for (int code = 1; code < ERR_INTERRUPTED; code++)
+		if (!explain_title(error_code_id(code)) || !explain_text(error_code_id(code)))
+			fail_msg("no page for %s", error_code_id(code));
 	assert_int_equal(LINE("explain", "c012"), 0);
 	assert_int_equal(strncmp(out.buf, "C012: unknown key\n", 18), 0);
 	assert_int_equal(LINE("explain", "C999"), 2);
