@@ -121,13 +121,24 @@ static bool needs(const struct cgroup_tree *tree, const struct cgroup_host *host
                   const struct cgroup_request *request)
 {
 	/* A path that was given is where others look: in every hierarchy. */
-	if (request->path || tree->is_v2)
+	if (request->path || request->wants_all || tree->is_v2)
 		return true;
 	if (request->wants_devices && request->resources->devices.len > 0 &&
 	    cgroup_has_controller(tree->controllers, "devices"))
 		return true;
+	if (request->wants_freezer && cgroup_has_controller(tree->controllers, "freezer"))
+		return true;
 	array_foreach(limit, &request->resources->limits)
 		if (cgroup_tree_of(host, limit->controller) == tree)
+			return true;
+	return false;
+}
+
+static bool has_dir(const struct cgroup *cgroup, const struct cgroup_tree *tree)
+{
+	array_foreach(dir, &cgroup->dirs)
+		if (dir->is_v2 == tree->is_v2 &&
+		    (tree->is_v2 || str_eq(dir->controllers, tree->controllers)))
 			return true;
 	return false;
 }
@@ -152,14 +163,16 @@ static int check_limits(const struct cgroup_host *host, const struct spec_resour
 	return 0;
 }
 
-static int make_all(struct cgroup *cgroup, const struct cgroup_host *host,
-                    const struct cgroup_request *request, struct error *err)
+/* In every hierarchy that needs one, but for those that are in `have`. */
+static int make_all(struct cgroup *cgroup, const struct cgroup *have,
+                    const struct cgroup_host *host, const struct cgroup_request *request,
+                    struct error *err)
 {
 	array_foreach(tree, &host->trees) {
 		cleanup_free char *path = NULL;
 		int is_new;
 
-		if (!needs(tree, host, request))
+		if (!needs(tree, host, request) || has_dir(have, tree))
 			continue;
 		path = dir_path(tree, request);
 		is_new = make_dirs(tree, path, err);
@@ -178,15 +191,16 @@ static int make_all(struct cgroup *cgroup, const struct cgroup_host *host,
 int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
                 const struct cgroup_request *request, struct error *err)
 {
+	const struct cgroup none = {0};
 	bool has_limits = request->resources->limits.len > 0;
 	bool is_root = geteuid() == 0;
 
 	if (check_limits(host, request->resources, err) < 0)
 		return -1;
-	if (!has_limits && !request->path &&
+	if (!has_limits && !request->path && !request->wants_all &&
 	    !(request->wants_devices && request->resources->devices.len > 0))
 		return 0;
-	if (make_all(cgroup, host, request, err) < 0) {
+	if (make_all(cgroup, &none, host, request, err) < 0) {
 		cleanup(error_release) struct error ignored = ERROR_INIT;
 		bool is_forbidden = err->code == EACCES || err->code == EPERM ||
 		                    err->code == EROFS || err->code == ENOENT;
@@ -205,6 +219,20 @@ int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
 	return request->wants_devices ? cgroup_set_devices(cgroup, request->resources, err) : 0;
 }
 
+int cgroup_extend(const struct cgroup *cgroup, const struct cgroup_host *host,
+                  const struct cgroup_request *request, struct cgroup *more, struct error *err)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+
+	if (check_limits(host, request->resources, err) < 0)
+		return -1;
+	if (make_all(more, cgroup, host, request, err) == 0)
+		return 0;
+	if (cgroup_remove(more, &ignored) < 0)
+		return error_wrap(err, "%s", ignored.text);
+	return error_hint(err, "this needs root, or a cgroup that is delegated to you");
+}
+
 static const struct cgroup_dir *dir_of(const struct cgroup *cgroup, const struct spec_limit *limit)
 {
 	array_foreach(dir, &cgroup->dirs)
@@ -215,6 +243,14 @@ static const struct cgroup_dir *dir_of(const struct cgroup *cgroup, const struct
 			if (dir->is_v2)
 				return dir;
 	return NULL;
+}
+
+bool cgroup_has_limits(const struct cgroup *cgroup, const struct spec_resources *resources)
+{
+	array_foreach(limit, &resources->limits)
+		if (!dir_of(cgroup, limit))
+			return false;
+	return true;
 }
 
 static int set_limit(const struct cgroup_dir *dir, const struct spec_limit *limit,

@@ -61,11 +61,19 @@ struct cgroup_request {
 	const char *id, *path; /* path: linux.cgroupsPath, NULL when not given */
 	const struct spec_resources *resources;
 	bool wants_devices; /* apply the device rules */
+	bool wants_freezer;
+	bool wants_all; /* in every hierarchy: the container gets to see them */
 };
 
 /* Makes the directories and sets the limits; undone on failure. */
 int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
                 const struct cgroup_request *request, struct error *err);
+/* What the request needs beyond `cgroup`, as directories in *more; puts nobody there. */
+int cgroup_extend(const struct cgroup *cgroup, const struct cgroup_host *host,
+                  const struct cgroup_request *request, struct cgroup *more, struct error *err);
+/* Can it be frozen, and can each of these limits be set, with the directories it has? */
+bool cgroup_can_freeze(const struct cgroup *cgroup);
+bool cgroup_has_limits(const struct cgroup *cgroup, const struct spec_resources *resources);
 /* Sets limits of an existing container (`update`). */
 int cgroup_set_limits(const struct cgroup *cgroup, const struct spec_resources *resources,
                       struct error *err);

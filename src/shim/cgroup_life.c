@@ -129,6 +129,11 @@ static int watch_events(const struct cgroup_dir *dir)
 	return watch;
 }
 
+bool cgroup_can_freeze(const struct cgroup *cgroup)
+{
+	return freezer_of(cgroup) != NULL;
+}
+
 int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 {
 	const struct cgroup_dir *dir = freezer_of(cgroup);

@@ -5,59 +5,7 @@
 #include "base/proc.h"
 #include "shim/state.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
-typedef ARRAY(pid_t) pid_list;
-
-static int collect(pid_t pid, void *data)
-{
-	*array_add((pid_list *)data) = pid;
-	return 0;
-}
-
-static int pid_namespace(pid_t pid, ino_t *ret)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	if (stat(path, &st) < 0)
-		return -1;
-	*ret = st.st_ino;
-	return 0;
-}
-
-static void close_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* Without a cgroup: the processes of its pid namespace. */
-static int list_by_namespace(const struct state *state, pid_list *pids, struct error *err)
-{
-	cleanup(close_dir) DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	ino_t wanted, own, found;
-
-	if (!proc || pid_namespace(state->pid, &wanted) < 0 || pid_namespace(getpid(), &own) < 0)
-		return error_errno(err, errno, "look at the container's pid namespace");
-	if (wanted == own) {
-		*array_add(pids) = state->pid;
-		return 0;
-	}
-	while ((entry = readdir(proc))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-
-		if (pid > 0 && pid_namespace(pid, &found) == 0 && found == wanted)
-			*array_add(pids) = pid;
-	}
-	return 0;
-}
-
-static void print_table(const pid_list *pids)
+static void print_table(const struct pid_list *pids)
 {
 	printf("%8s %8s %s\n", "PID", "PPID", "COMMAND");
 	array_foreach(pid, pids) {
@@ -69,7 +17,7 @@ static void print_table(const pid_list *pids)
 	}
 }
 
-static void print_json(const pid_list *pids)
+static void print_json(const struct pid_list *pids)
 {
 	cleanup_json json_t *list = json_array();
 	cleanup_free char *text = NULL;
@@ -84,9 +32,8 @@ int cmd_ps(const struct shim *shim, const struct command *self, int argc, char *
            struct error *err)
 {
 	cleanup(state_release) struct state state = {.dir = -1, .root = -1};
-	cleanup(error_release) struct error why = ERROR_INIT;
 	cleanup_close int root = -1;
-	pid_list pids = {0};
+	struct pid_list pids = {0};
 	const char *format = "table";
 	const struct option_row rows[] = {
 		{"format", 'f', OPTION_TEXT, &format, "table or json"},
@@ -102,9 +49,7 @@ int cmd_ps(const struct shim *shim, const struct command *self, int argc, char *
 		return -1;
 	if (state_status(&state) == CONTAINER_STOPPED)
 		return error_set(err, ERR_CONFLICT, "container `%s` is stopped", argv[0]);
-	n = cgroup_list(&state.cgroup, collect, &pids, &why);
-	if (n < 0)
-		n = list_by_namespace(&state, &pids, err);
+	n = state_processes(&state, &pids, err);
 	if (n == 0 && str_eq(format, "json"))
 		print_json(&pids);
 	else if (n == 0)

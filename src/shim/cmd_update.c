@@ -73,12 +73,15 @@ static json_t *build_document(const char *path, const char *const values[LIMITS]
 	return json_incref(document);
 }
 
-static int apply(const struct state *state, json_t *document, struct error *err)
+static int apply(struct state *state, json_t *document, struct error *err)
 {
 	cleanup(spec_resources_release) struct spec_resources resources = {0};
 	const struct node node = {document, NULL, "resources", 0};
 
 	if (node_need_object(&node, err) < 0 || spec_resources_parse(&resources, &node, err) < 0)
+		return -1;
+	if (!cgroup_has_limits(&state->cgroup, &resources) &&
+	    state_extend_cgroup(state, &resources, false, err) < 0)
 		return -1;
 	return cgroup_set_limits(&state->cgroup, &resources, err);
 }

@@ -59,13 +59,18 @@ int write_pid_file(const char *path, pid_t pid, struct error *err)
 	return 0;
 }
 
-static bool wants_cgroup(const struct spec *spec)
+static bool has_cgroup_mount(const struct spec *spec)
 {
 	array_foreach(mount, &spec->mounts)
 		if (str_eq_null(mount->type, "cgroup") || str_eq_null(mount->type, "cgroup2"))
 			return true;
+	return false;
+}
+
+static bool wants_cgroup(const struct spec *spec)
+{
 	return spec->cgroups_path || spec->resources.limits.len > 0 ||
-	       spec->resources.devices.len > 0;
+	       spec->resources.devices.len > 0 || has_cgroup_mount(spec);
 }
 
 static int make_cgroup(struct container *container, const struct container_request *options,
@@ -76,6 +81,7 @@ static int make_cgroup(struct container *container, const struct container_reque
 		.id = container->state.id,
 		.path = spec->cgroups_path,
 		.resources = &spec->resources,
+		.wants_all = has_cgroup_mount(spec),
 		/* In a user namespace no device can be made, and the rules could not be set. */
 		.wants_devices = !making->plan.has_new_userns && geteuid() == 0,
 	};
@@ -232,6 +238,9 @@ static void undo(struct container *container, struct making *making)
 		while (waitpid(making->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+	/* A `delete --force` may be at it, too. */
+	if (state_lock(&container->state, &ignored) != 1)
+		return;
 	if (cgroup_remove(&container->state.cgroup, &ignored) < 0)
 		error_release(&ignored);
 	if (state_remove(&container->state, &ignored) < 0)
@@ -367,7 +376,7 @@ int container_destroy(struct container *container, struct error *err)
 	/* `run` and `delete` may both come to remove it; one does. */
 	if (is_there <= 0)
 		return is_there;
-	if (cgroup_remove(&state->cgroup, err) < 0)
+	if (state_reload_cgroup(state, err) < 0 || cgroup_remove(&state->cgroup, err) < 0)
 		return -1;
 	if (container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", &failed) < 0) {
 		if (state_remove(state, err) < 0)

@@ -245,6 +245,20 @@ static int read_state(struct state *state, struct error *err)
 	return 0;
 }
 
+int state_reload_cgroup(struct state *state, struct error *err)
+{
+	cleanup(state_release) struct state now = {.dir = dup(state->dir), .root = state->root};
+
+	if (now.dir < 0)
+		return error_errno(err, errno, "dup");
+	if (read_state(&now, err) < 0)
+		return -1;
+	cgroup_release(&state->cgroup);
+	state->cgroup = now.cgroup;
+	now.cgroup = (struct cgroup){0};
+	return 0;
+}
+
 int state_load(struct state *state, int root, const char *id, struct error *err)
 {
 	*state = (struct state){.dir = -1, .root = root};

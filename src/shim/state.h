@@ -21,6 +21,7 @@
 
 struct error;
 struct spec;
+struct spec_resources;
 struct strv;
 
 #define STATE_ID_MAX 255
@@ -69,6 +70,18 @@ int state_open_process(const struct state *state, struct error *err);
 /* Keeps config.json, as it was read, with the state; and reads it back. */
 int state_keep_config(const struct state *state, const struct spec *spec, struct error *err);
 int state_load_config(const struct state *state, struct spec *spec, struct error *err);
+
+/* processes.c: those of the container, by its cgroup or else by its pid namespace. */
+struct pid_list {
+	pid_t *items;
+	size_t len, cap;
+};
+int state_processes(const struct state *state, struct pid_list *pids, struct error *err);
+/* Cgroups that limits or a freezer need and that were not made at its start, with all of it. */
+int state_extend_cgroup(struct state *state, const struct spec_resources *resources,
+                        bool wants_freezer, struct error *err);
+/* Others may have extended it: as it is on the disk. */
+int state_reload_cgroup(struct state *state, struct error *err);
 
 /* The socket that `start` connects to. */
 int state_listen_start(const struct state *state, struct error *err);

@@ -2,6 +2,8 @@
 
 import json
 
+import pathlib
+
 from . import conftest
 
 
@@ -86,3 +88,51 @@ def test_state_of_hooks_has_the_container(shim, bundle):
     state = json.loads(out.read_text())
     assert (state["id"], state["status"], state["annotations"]["a"]) == ("c", "created", "b")
     assert conftest.wait_gone(lambda: conftest.processes_of(shim.program)) == []
+
+
+def own_cgroups(container):
+    return {path for path in pathlib.Path("/sys/fs/cgroup").rglob(f"locald-{container}")}
+
+
+def test_cgroups_come_when_they_are_needed(root_shim):
+    """A container that started without a limit is paused and limited all the same."""
+    shim = root_shim
+    bundle = shim.new_bundle().sh("sleep 1000 & sleep 1000 & wait")
+    shim.detached("run", "--detach", "--bundle", bundle.path, "c")
+    assert not own_cgroups("c")
+    before = sorted(json.loads(shim("ps", "--format", "json", "c", check=0).stdout))
+    assert len(before) == 3
+    shim("pause", "c", check=0)
+    assert shim.state_of()["status"] == "paused"
+    shim("resume", "c", check=0)
+    shim("update", "--pids-limit", "77", "--memory", str(64 << 20), "c", check=0)
+    limits = [p.read_text().strip() for d in own_cgroups("c") for p in d.glob("pids.max")]
+    assert limits == ["77"]
+    for folder in own_cgroups("c"):
+        members = sorted(map(int, (folder / "cgroup.procs").read_text().split()))
+        assert members == before, folder
+    shim("delete", "--force", "c", check=0)
+    assert not own_cgroups("c")
+
+
+def test_a_run_that_waits_removes_late_cgroups(root_shim):
+    process = root_shim.start("run", "--bundle", root_shim.new_bundle().args("/bin/sleep", "1000").path, "c")
+    deadline = conftest.time.monotonic() + 20
+    while root_shim("state", "c").returncode != 0:
+        assert conftest.time.monotonic() < deadline
+    root_shim.wait_status("running")
+    root_shim("update", "--pids-limit", "10", "c", check=0)
+    assert own_cgroups("c")
+    root_shim("kill", "c", "KILL", check=0)
+    assert process.wait(30) == 137
+    assert not own_cgroups("c")
+
+
+def test_late_cgroups_need_a_pid_namespace(root_shim):
+    bundle = root_shim.new_bundle().args("/bin/sleep", "1000")
+    namespaces = bundle.config["linux"]["namespaces"]
+    bundle.config["linux"]["namespaces"] = [n for n in namespaces if n["type"] != "pid"]
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] != "proc"]
+    root_shim.detached("run", "--detach", "--bundle", bundle.write().path, "c")
+    assert "pid namespace" in root_shim("pause", "c", check=1).stderr
+    root_shim("delete", "--force", "c", check=0)
