@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 import cli_latency  # noqa: E402
 import containers  # noqa: E402
 import logs  # noqa: E402
+import network  # noqa: E402
 import proxy  # noqa: E402
 import restart  # noqa: E402
 import scale  # noqa: E402
@@ -25,6 +26,7 @@ import supervision  # noqa: E402
 BENCHES = {
     "containers": containers.bench,
     "proxy": proxy.bench,
+    "network": network.bench,
     "supervision": supervision.bench,
     "logs": logs.bench,
     "restart": restart.bench,

@@ -50,6 +50,7 @@ struct container {
 	int pidfd;
 	struct loop_source *ended;
 	bool is_helped; /* more sockets are on their way */
+	bool is_ipv6;   /* its program was found at ::1 */
 	ARRAY(struct port *) ports;
 	ARRAY(struct peer *) peers;
 	ARRAY(int) sockets;
@@ -67,6 +68,7 @@ struct relay {
 	struct loop *loop;
 	struct relay_config config;
 	uint64_t last_number;
+	bool is_ending;
 	ARRAY(struct helper *) helpers;
 	ARRAY(struct container *) containers;
 	struct relay_links links;
@@ -80,6 +82,8 @@ struct call {
 	int fd;         /* who called */
 	bool is_inside; /* the caller is, not the called */
 	uint64_t owner; /* the container whose end is inside */
+	int port;
+	bool ipv6, is_second; /* what is tried; and it is not the first */
 };
 
 static struct container *find_number(struct relay *relay, uint64_t number)
@@ -90,16 +94,51 @@ static struct container *find_number(struct relay *relay, uint64_t number)
 	return NULL;
 }
 
+/* IPv6 for both families, where there is IPv6. */
+static int outside_socket(void)
+{
+	int sock = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return sock >= 0 ? sock : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int take_socket(struct container *container)
+{
+	return container->sockets.len > 0 ? container->sockets.items[--container->sockets.len] : -1;
+}
+
+static void on_dialled(int sock, void *data);
+
+static bool try_other_family(struct call *call, struct container *owner)
+{
+	int sock;
+
+	if (call->is_second)
+		return false;
+	sock = call->is_inside ? outside_socket() : take_socket(owner);
+	if (sock < 0)
+		return false;
+	call->is_second = true;
+	call->ipv6 = !call->ipv6;
+	relay_dial_start(&call->relay->dials, sock, call->port, call->ipv6, on_dialled, call);
+	return true;
+}
+
 static void on_dialled(int sock, void *data)
 {
 	struct call *call = data;
+	struct container *owner = find_number(call->relay, call->owner);
 
-	if (sock < 0 || !find_number(call->relay, call->owner)) {
+	if (sock < 0 && owner && !call->relay->is_ending && try_other_family(call, owner))
+		return;
+	if (sock < 0 || !owner) {
 		close_fd(&sock);
 		relay_reset(call->fd);
 	} else if (call->is_inside) {
 		relay_link_start(&call->relay->links, sock, call->fd, call->owner);
 	} else {
+		/* The next one needs no second try. */
+		owner->is_ipv6 = call->ipv6;
 		relay_link_start(&call->relay->links, call->fd, sock, call->owner);
 	}
 	free(call);
@@ -112,8 +151,13 @@ static void dial(struct container *container, int fd, bool is_inside, int sock, 
 
 	/* Small packets go on as they came. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*call = (struct call){container->relay, fd, is_inside, container->number};
-	relay_dial_start(&container->relay->dials, sock, port, on_dialled, call);
+	*call = (struct call){.relay = container->relay,
+	                      .fd = fd,
+	                      .is_inside = is_inside,
+	                      .owner = container->number,
+	                      .port = port,
+	                      .ipv6 = !is_inside && container->is_ipv6};
+	relay_dial_start(&container->relay->dials, sock, port, call->ipv6, on_dialled, call);
 }
 
 /* --- sockets that were made inside --- */
@@ -135,8 +179,7 @@ static void serve_waiting(struct container *container)
 		int fd = next->fd, port = next->inside_port;
 
 		array_remove(&container->waiting, next);
-		dial(container, fd, false, container->sockets.items[--container->sockets.len],
-		     port);
+		dial(container, fd, false, take_socket(container), port);
 	}
 	if (container->waiting.len == 0)
 		pause_ports(container, false);
@@ -231,7 +274,7 @@ static void want_more(struct container *container)
 static void call_inside(struct container *container, int fd, int inside_port)
 {
 	if (container->sockets.len > 0) {
-		int sock = container->sockets.items[--container->sockets.len];
+		int sock = take_socket(container);
 
 		want_more(container);
 		dial(container, fd, false, sock, inside_port);
@@ -280,9 +323,7 @@ static void on_inside(int fd, void *data)
 		call_inside(port->container, fd, port->inside_port);
 		return;
 	}
-	sock = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		sock = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	sock = outside_socket();
 	if (sock < 0)
 		relay_reset(fd);
 	else
@@ -516,6 +557,7 @@ void relay_free(struct relay *relay)
 	if (!relay)
 		return;
 	relay->config.on_change = ignore_change;
+	relay->is_ending = true;
 	relay_dials_release(&relay->dials);
 	while (relay->containers.len > 0)
 		relay_remove(relay, relay->containers.items[0]->id);

@@ -12,8 +12,7 @@
 struct relay_dial {
 	struct relay_dials *dials;
 	struct relay_dial *next, **link;
-	int sock, port;
-	bool has_tried_ipv6;
+	int sock;
 	struct loop_source *source;
 	relay_dial_fn *fn;
 	void *data;
@@ -72,8 +71,6 @@ static int connect_to(int sock, int port, bool ipv6)
 	return connect(sock, (const struct sockaddr *)&v6, sizeof(v6));
 }
 
-static void attempt(struct relay_dial *dial, bool ipv6);
-
 static void on_writable(struct loop_source *source, int fd, uint32_t events, void *data)
 {
 	struct relay_dial *dial = data;
@@ -82,46 +79,29 @@ static void on_writable(struct loop_source *source, int fd, uint32_t events, voi
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
-	loop_source_free(take_ptr(dial->source));
-	if (error == 0)
-		finish(dial, true);
-	else if (!dial->has_tried_ipv6)
-		attempt(dial, true);
-	else
-		finish(dial, false);
+	finish(dial, error == 0);
 }
 
-static void attempt(struct relay_dial *dial, bool ipv6)
+void relay_dial_start(struct relay_dials *dials, int sock, int port, bool ipv6, relay_dial_fn *fn,
+                      void *data)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-
-	dial->has_tried_ipv6 |= ipv6;
-	if (connect_to(dial->sock, dial->port, ipv6) == 0)
-		finish(dial, true);
-	else if (errno == EINPROGRESS && loop_add_fd(dial->dials->loop, dial->sock, LOOP_WRITE,
-	                                             on_writable, dial, &dial->source, &err) == 0)
-		return;
-	else if (!ipv6)
-		attempt(dial, true);
-	else
-		finish(dial, false);
-}
-
-void relay_dial_start(struct relay_dials *dials, int sock, int port, relay_dial_fn *fn, void *data)
-{
 	struct relay_dial *dial = xcalloc(1, sizeof(*dial));
 
 	*dial = (struct relay_dial){.dials = dials,
 	                            .next = dials->first,
 	                            .link = &dials->first,
 	                            .sock = sock,
-	                            .port = port,
 	                            .fn = fn,
 	                            .data = data};
 	if (dial->next)
 		dial->next->link = &dial->next;
 	dials->first = dial;
-	attempt(dial, false);
+	if (connect_to(sock, port, ipv6) == 0)
+		finish(dial, true);
+	else if (errno != EINPROGRESS || loop_add_fd(dials->loop, sock, LOOP_WRITE, on_writable,
+	                                             dial, &dial->source, &err) < 0)
+		finish(dial, false);
 }
 
 void relay_dials_release(struct relay_dials *dials)

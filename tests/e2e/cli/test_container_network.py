@@ -235,6 +235,24 @@ def test_another_port_is_found_and_told(store):
     project.run("stop")
 
 
+def test_programs_that_listen_on_ipv6_only(store):
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("no IPv6")
+    project = store.project(
+        container("web", 'exec httpd -f -p "[::1]:$PORT" -h /srv/www')
+        + """
+        [services.api]
+        command = "exec python3 -m http.server --bind ::1 $PORT"
+        """, name="six")
+    project.write("index.html", "on the host\n")
+    project.up()
+    for _ in range(3):
+        assert http.get(project.service("web")["url"]).text.strip() == GREETING
+    port = project.service("api")["port"]
+    assert "on the host" in inside(project, "web", GET.format(host="api", port=port))
+    project.run("stop")
+
+
 @pytest.mark.parametrize("path, ready", [("/", True), ("/missing", False)])
 def test_an_http_check_asks_inside(store, path, ready):
     project = store.project(
