@@ -1,6 +1,6 @@
 /*
  * clone_floor - the least that a container can cost: one clone(2) into the
- * namespaces that a container has, a chroot, and the program.
+ * namespaces that a container has, a bind mount to pivot to, and the program.
  */
 #include <errno.h>
 #include <sched.h>
@@ -36,8 +36,10 @@ int main(int argc, char **argv)
 	if (pid == 0) {
 		if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 			fail("mount");
-		if (chroot(argv[1]) < 0 || chdir("/") < 0)
+		if (mount(argv[1], argv[1], NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(argv[1]) < 0)
 			fail(argv[1]);
+		if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+			fail("pivot_root");
 		execv(argv[2], argv + 2);
 		fail(argv[2]);
 	}

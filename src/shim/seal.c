@@ -2,17 +2,26 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 #include "shim/spec.h"
+#include "shim/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #define SEALS       (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define CMDLINE_MAX (4 * 1024 * 1024)
+#define SEALED_NAME "locald-shim (sealed)"
 
 static bool maps_outside(const struct spec_extents *map, uint32_t id)
 {
@@ -54,6 +63,67 @@ static int copy_to_memory(int exe, off_t size, struct error *err)
 	return take_fd(memory);
 }
 
+/*
+ * The program's folder as the lower layer of an overlay without an upper one, which nobody can
+ * make writable, not even root; it is mounted nowhere.  The second layer, which such an overlay
+ * needs, is empty.
+ */
+static int mount_sealed(const char *folder, struct error *err)
+{
+	cleanup_close int below = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int empty = tree_make("tmpfs", "tmpfs", NULL, MOUNT_ATTR_RDONLY, err);
+	cleanup_close int context = -1, here = -1;
+	char layers[32];
+	int sealed = -1;
+
+	if (below < 0 || empty < 0)
+		return -1;
+	context = tree_begin("overlay", err);
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* A path could have a colon in it. */
+	snprintf(layers, sizeof(layers), "%d:%d", below, empty);
+	if (context < 0 || here < 0 || chdir("/proc/self/fd") < 0)
+		return -1;
+	if (tree_param(context, "lowerdir", layers, err) == 0)
+		sealed = tree_finish(context, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err);
+	if (fchdir(here) < 0)
+		close_fd(&sealed);
+	return sealed;
+}
+
+/* -1 where it cannot be had: as an ordinary user, or on a file system that is no lower layer. */
+static int open_sealed(const struct stat *exe)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	cleanup_close int sealed = -1, program = -1;
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *name = len > 0 ? memrchr(path, '/', (size_t)len) : NULL;
+	struct stat st;
+
+	if (geteuid() != 0 || !name || name == path)
+		return -1;
+	path[len] = '\0';
+	*name++ = '\0';
+	sealed = mount_sealed(path, &ignored);
+	program = sealed < 0 ? -1 : openat(sealed, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	/* Another may have taken its name. */
+	if (program < 0 || fstat(program, &st) < 0 || st.st_size != exe->st_size ||
+	    st.st_mtim.tv_sec != exe->st_mtim.tv_sec || st.st_mtim.tv_nsec != exe->st_mtim.tv_nsec)
+		return -1;
+	return take_fd(program);
+}
+
+/* Are we what open_sealed() made?  The name alone says nothing, nor would an overlay of the host.
+ */
+static bool is_sealed_mount(int exe, const char *name)
+{
+	struct statfs fs;
+
+	return str_eq(name, SEALED_NAME) && fstatfs(exe, &fs) == 0 &&
+	       fs.f_type == OVERLAYFS_SUPER_MAGIC && fs.f_flags & ST_RDONLY;
+}
+
 static int read_arguments(struct strv *argv, struct error *err)
 {
 	cleanup_close int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
@@ -71,7 +141,7 @@ static int read_arguments(struct strv *argv, struct error *err)
 int seal_self(const struct spec *spec, struct error *err)
 {
 	cleanup_close int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	cleanup_close int memory = -1;
+	cleanup_close int sealed = -1;
 	cleanup(strv_release) struct strv argv = STRV_INIT;
 	struct stat st;
 	int seals;
@@ -82,9 +152,19 @@ int seal_self(const struct spec *spec, struct error *err)
 	seals = fcntl(exe, F_GET_SEALS);
 	if ((seals >= 0 && (seals & SEALS) == SEALS) || !needs_copy(spec, &st))
 		return 0;
-	memory = copy_to_memory(exe, st.st_size, err);
-	if (memory < 0 || read_arguments(&argv, err) < 0)
+	if (read_arguments(&argv, err) < 0)
 		return -1;
-	fexecve(memory, argv.items, environ);
+	if (is_sealed_mount(exe, argv.len > 0 ? argv.items[0] : ""))
+		return 0;
+	sealed = open_sealed(&st);
+	if (sealed < 0)
+		sealed = copy_to_memory(exe, st.st_size, err);
+	if (sealed < 0)
+		return -1;
+	if (argv.len > 0) {
+		free(argv.items[0]);
+		argv.items[0] = xstrdup(SEALED_NAME);
+	}
+	fexecve(sealed, argv.items, environ);
 	return error_errno(err, errno, "execute the sealed program");
 }

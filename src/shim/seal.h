@@ -3,7 +3,8 @@
  *
  * A container can reach the program through /proc/PID/exe.  Where the ids that
  * exist inside could write to the file, or could not execute it as process 1 of
- * --init, the shim runs from a sealed copy in memory; else nothing is done.
+ * --init, the shim runs from a read-only mount of the file (root), or else from a
+ * sealed copy in memory; where they cannot, nothing is done.
  */
 #pragma once
 

@@ -196,9 +196,9 @@ class Shim:
     def run(self, bundle, *options, container="c", **kwargs):
         return self("run", "--bundle", bundle.path, *options, container, **kwargs)
 
-    def output(self, bundle, script, **kwargs):
+    def output(self, bundle, script, options=(), **kwargs):
         """What a script prints in the container, whatever its last command says."""
-        return self.run(bundle.sh(script + "\n:"), check=0, **kwargs).stdout
+        return self.run(bundle.sh(script + "\n:"), *options, check=0, **kwargs).stdout
 
     @contextlib.contextmanager
     def running(self, bundle, script="echo ready; cat", *options, container="c"):

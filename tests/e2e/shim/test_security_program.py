@@ -64,6 +64,45 @@ def test_exec_of_the_runtime_by_its_magic_link(attacked):
     assert digest(shim.program) == before
 
 
+def test_root_with_all_capabilities_cannot_make_it_writable(root_shim):
+    """Without a user namespace, and with the rights to mount: what it sees has no writable side."""
+    caps = [f"CAP_{name}" for name in (
+        "SYS_ADMIN DAC_OVERRIDE DAC_READ_SEARCH CHOWN FOWNER SYS_PTRACE SYS_RAWIO".split())]
+    bundle = root_shim.new_bundle().without("user")
+    bundle.config["process"]["capabilities"] = {
+        k: caps for k in ("bounding", "effective", "permitted")}
+    before = digest(root_shim.program)
+    out = root_shim.output(bundle, """
+        readlink /proc/1/exe
+        mount -o remount,rw /proc/1/exe 2>/dev/null && echo remounted
+        mount -o remount,bind,rw /proc/1/exe 2>/dev/null && echo remounted
+        touch /tmp/exe; mount --bind /proc/1/exe /tmp/exe 2>/dev/null && echo bound
+        for f in /proc/1/exe /tmp/exe; do test $f -ef /proc/1/exe && (echo evil > $f) 2>/dev/null \\
+            && echo wrote $f; done; umount /tmp/exe 2>/dev/null; chmod 777 /proc/1/exe 2>&1""",
+                           options=("--init",))
+    assert out.split("\n")[0] == "/locald-shim" and "wrote" not in out and "Read-only" in out, out
+    assert "remounted" not in out and digest(root_shim.program) == before
+
+
+def test_where_no_overlay_can_be_had_it_is_a_copy(root_shim):
+    """As when the program is on a file system that is no lower layer: on an overlay's third level."""
+    bundle = root_shim.new_bundle().without("user")
+    folder = root_shim.folder / "stack"
+    for i in range(3):
+        (folder / f"{i}").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    script = "".join(
+        f"mount -t overlay -o lowerdir={lower}:{folder}/empty overlay {folder}/{i}\n"
+        for i, lower in enumerate([root_shim.program.parent, folder / "0"]))
+    result = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + 'exec "$@"', "sh",
+         folder / "1/locald-shim", "--root", root_shim.state, "run", "--init", "--bundle",
+         bundle.sh("readlink /proc/1/exe").path, "c"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        timeout=60, check=False, cwd="/")
+    assert result.stdout == "/memfd:locald-shim (deleted)\n", result
+
+
 @pytest.mark.parametrize("init", [(), ("--init",)])
 def test_nothing_of_the_callers_environment_and_arguments_is_inside(shim, bundle, init):
     """Process 1 of --init is the runtime's own process: it shows neither where the bundle is nor
