@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "daemon/compose.h"
 #include "daemon/project.h"
 #include "service/port_pool.h"
@@ -313,6 +314,82 @@ static void a_missing_folder_is_shown_where_it_is_written(void **state)
 	assert_int_equal(f->diags.items.items[0].places.items[0].pos.line, 3);
 }
 
+static const char networks[] = "[services.web]\n"
+			       "image = \"web\"\n"
+			       "container_port = 3000\n"
+			       "env = { DB = \"${services.db.host}:${services.db.port}\", "
+			       "SELF = \"${services.web.url}\" }\n"
+			       "[services.db]\n"
+			       "image = \"db\"\n"
+			       "container_port = 5432\n"
+			       "[services.twin]\n"
+			       "image = \"web\"\n"
+			       "container_port = 3000\n"
+			       "[services.shared]\n"
+			       "image = \"web\"\n"
+			       "network = \"host\"\n"
+			       "[services.cut]\n"
+			       "image = \"web\"\n"
+			       "network = \"none\"\n";
+
+/* "web: 127.108.0.2 db 20001=20001 5432=20001, …" */
+static char *peers_of(const struct fixture *f, const char *name)
+{
+	int i = project_index(f->project, name);
+	const json_t *network = json_object_get(f->project->extras.items[i].bundle, "network");
+	struct strbuf text = STRBUF_INIT;
+	const json_t *peer, *port;
+	size_t j, k;
+
+	json_array_foreach(json_object_get(network, "peers"), j, peer) {
+		strbuf_addf(&text, "%s%s %s", j > 0 ? ", " : "", json_get_str(peer, "address", ""),
+		            json_string_value(json_array_get(json_object_get(peer, "names"), 0)));
+		json_array_foreach(json_object_get(peer, "ports"), k, port)
+			strbuf_addf(&text, " %lld=%lld",
+			            json_integer_value(json_array_get(port, 0)),
+			            json_integer_value(json_array_get(port, 1)));
+	}
+	return strbuf_detach(&text);
+}
+
+static const char *env_of(const struct fixture *f, const char *name, const char *variable)
+{
+	int i = project_index(f->project, name);
+
+	return json_get_str(json_object_get(f->project->extras.items[i].bundle, "env"), variable,
+	                    NULL);
+}
+
+static void containers_know_each_other_by_name(void **state)
+{
+	struct fixture *f = *state;
+	cleanup_free char *web = NULL, *cut = NULL, *twin = NULL;
+
+	if (compose(f, networks, NULL) < 0)
+		fail_msg("%s", f->err.text);
+	assert_int_equal(plan_of(f, "web")->inside_port, 3000);
+	assert_true(plan_of(f, "web")->has_own_network);
+	assert_false(plan_of(f, "shared")->has_own_network);
+	assert_true(plan_of(f, "cut")->has_own_network);
+	assert_false(plan_of(f, "cut")->has_port);
+	assert_string_equal(env_of(f, "web", "PORT"), "3000");
+	assert_string_equal(env_of(f, "web", "DB"), "db:20001");
+	assert_string_equal(env_of(f, "web", "SELF"), "http://127.0.0.1:3000");
+	assert_null(env_of(f, "cut", "PORT"));
+	/* The twin's port inside is the one that web needs for itself. */
+	web = peers_of(f, "web");
+	assert_string_equal(web, "127.108.0.2 db 20001=20001 5432=20001, "
+	                         "127.108.0.3 twin 20002=20002, 127.108.0.4 shared 20003=20003");
+	twin = peers_of(f, "twin");
+	assert_string_equal(twin, "127.108.0.1 web 20000=20000, "
+	                          "127.108.0.2 db 20001=20001 5432=20001, "
+	                          "127.108.0.4 shared 20003=20003");
+	cut = peers_of(f, "cut");
+	assert_string_equal(cut, "");
+	assert_null(json_object_get(
+		f->project->extras.items[project_index(f->project, "shared")].bundle, "network"));
+}
+
 static void a_project_survives_its_file(void **state)
 {
 	struct fixture *f = *state;
@@ -343,6 +420,7 @@ int main(void)
 		TEST(a_flipped_service_keeps_its_port),
 		TEST(a_remembered_port_moves_only_for_a_stranger),
 		TEST(a_missing_folder_is_shown_where_it_is_written),
+		TEST(containers_know_each_other_by_name),
 		TEST(a_project_survives_its_file),
 	};
 
