@@ -1,5 +1,6 @@
 #include "base/proc.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -29,6 +30,13 @@ void proc_boot_id(char out[PROC_BOOT_ID_SIZE])
 	if (read_small("/proc/sys/kernel/random/boot_id", out, PROC_BOOT_ID_SIZE) < 0)
 		out[0] = '\0';
 	out[strcspn(out, "\n")] = '\0';
+}
+
+int64_t proc_age_ms(uint64_t start_ticks)
+{
+	int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
+
+	return clock_boot_ns() / 1000000 - (int64_t)start_ticks * 1000 / ticks_a_second;
 }
 
 int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)

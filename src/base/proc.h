@@ -46,3 +46,5 @@ struct proc_stat {
 	int64_t rss_pages;
 };
 int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err);
+/* How long ago a process with this start time started, whatever the wall clock was set to. */
+int64_t proc_age_ms(uint64_t start_ticks);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
@@ -63,14 +64,14 @@ static void set_times(json_t *object, const struct service_snapshot *service)
 {
 	char since[CLOCK_TEXT_SIZE];
 
-	if (service->started_real_ns <= 0 || service->pid <= 0) {
+	if (service->start_ticks == 0 || service->pid <= 0) {
 		json_object_set_new(object, "since", json_null());
 		json_object_set_new(object, "uptime_ms", json_null());
 		return;
 	}
 	clock_format_utc(service->started_real_ns, since);
 	json_set_str(object, "since", since);
-	json_set_int(object, "uptime_ms", (clock_real_ns() - service->started_real_ns) / 1000000);
+	json_set_int(object, "uptime_ms", proc_age_ms(service->start_ticks));
 }
 
 static json_t *depends_on(const struct service_plan *plan)

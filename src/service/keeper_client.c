@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/testing.h"
 #include "keeper/tree.h"
 #include "loop/child.h"
@@ -152,7 +153,7 @@ static void tell_gone(struct keeper *keeper)
 			.signal = keeper->last.exit_signal,
 			.killed = keeper->last.killed,
 			.killed_count = (int)keeper->last.killed_count,
-			.run_ms = (clock_real_ns() - keeper->last.started_real_ns) / 1000000,
+			.run_ms = proc_age_ms(keeper->last.start_ticks),
 		};
 	} else {
 		kill_tree(keeper);

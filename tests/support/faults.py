@@ -24,13 +24,13 @@ def is_of_keeper(file):
     return file.parts[0] == "keeper"
 
 
-def make_libexec(build, folder):
-    """The programs that the daemon starts, the keeper's with fault points."""
+def make_libexec(build, folder, keeper="locald-keeper-testing"):
+    """The programs that the daemon starts, with one of the keepers of the tests."""
     folder.mkdir()
     for program in build.glob("src/*/locald-*"):
         if program.is_file() and program.name not in ("locald-keeper", "locald-other"):
             (folder / program.name).symlink_to(program)
-    (folder / "locald-keeper").symlink_to(build / "tests/support/locald-keeper-testing")
+    (folder / "locald-keeper").symlink_to(build / "tests/support" / keeper)
     return folder
 
 

@@ -56,7 +56,8 @@ def pytest_runtest_makereport(item, call):
     if row is None:
         return
     if report.failed:
-        row.failed(str(call.excinfo.value).strip().splitlines()[0] if call.excinfo else report.when)
+        said = str(call.excinfo.value).strip() or repr(call.excinfo.value) if call.excinfo else report.when
+        row.failed(said.splitlines()[0])
         report.sections.append(("row", str(row)))
     elif report.skipped:
         row.skipped(str(call.excinfo.value))
