@@ -117,9 +117,10 @@ class Runtimes:
 
     def __init__(self, build, state):
         # As it is installed: without what a debugger wants, which a sealed copy would carry too.
-        shim = state / "locald-shim"
-        subprocess.run(["strip", "-o", shim, build / "src/shim/locald-shim"], check=True)
-        self.words, self.missing = {"locald-shim": [str(shim), "--root", str(state / "shim")]}, {}
+        self.program = state / "locald-shim"
+        subprocess.run(["strip", "-o", self.program, build / "src/shim/locald-shim"], check=True)
+        self.words = {"locald-shim": [str(self.program), "--root", str(state / "shim")]}
+        self.missing = {}
         for name in ("crun", "runc"):
             path = shutil.which(name)
             if path:
@@ -289,7 +290,8 @@ def of_account(build, account, folder):
     commands, peak = start_commands(runtimes, once, account.uid == 0), compiled(folder, "peak")
     if not account.is_caller:
         for path in [folder, *folder.rglob("*")]:
-            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+            if path != runtimes.program:  # as it is installed: nobody else's
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
     medians, reasons = in_child(starts, commands, account)
     yield table(f"start to exit of /bin/true, {who}", "ms", medians, {**reasons, **runtimes.missing},
                 1000)
