@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/userns.h"
 #include "cli/cli.h"
+#include "keeper/run_cgroup.h"
 #include "net/outbound.h"
 
 #include <errno.h>
@@ -165,13 +166,19 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 {
 	struct statfs fs;
 	bool is_v2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
+	cleanup_free char *runs = run_cgroup_parent();
 
+	if (runs)
+		strbuf_addf(&finding->text, "services of the host are killed by cgroups in %s; ",
+		            runs);
+	else
+		strbuf_adds(&finding->text, "services of the host are killed process by process; ");
 	if (is_v2 && access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0) {
 		strbuf_adds(&finding->text, "cgroup v2, writable");
 		return;
 	}
 	worse(finding, CHECK_LIMITED);
-	strbuf_addf(&finding->text, "%s: no memory or pid limits; whole trees still stop",
+	strbuf_addf(&finding->text, "%s: no memory or pid limits",
 	            is_v2 ? "not delegated (a scope of systemd is not supported yet)"
 	                  : "no cgroup v2");
 }

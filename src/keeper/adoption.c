@@ -49,7 +49,7 @@ void keeper_adopt(struct keeper *keeper)
 {
 	const struct keeper_spec *spec = keeper->spec;
 
-	keeper->run_mark = keeper_run_mark(spec);
+	keeper->is_adopted = true;
 	keeper->marks = tree_marks_of(keeper->run_mark, spec->adopt_pid, spec->adopt_start_ticks);
 	keeper->status.pid = spec->adopt_pid;
 	keeper->status.start_ticks = spec->adopt_start_ticks;
@@ -95,5 +95,6 @@ void keeper_look_after_adopted(struct keeper *keeper, bool has_leader_ended)
 	keeper->next_look_ms = clock_mono_ms() + LOOK_MS;
 	if (!keeper->is_exit_learned)
 		keeper->is_exit_learned = learn_exit(keeper);
-	keeper->is_tree_gone = keeper->is_exit_learned && tree_is_empty(&keeper->marks);
+	keeper->is_tree_gone = keeper->is_exit_learned && tree_is_empty(&keeper->marks) &&
+	                       run_cgroup_is_empty(&keeper->cgroup);
 }

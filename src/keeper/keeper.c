@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SWEEP_FIRST_MS 20
@@ -94,6 +95,8 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, int passe
 		.listen_fd = -1,
 		.notify_fd = -1,
 		.leader_fd = -1,
+		.run_mark = keeper_run_mark(spec),
+		.cgroup = RUN_CGROUP_INIT,
 		.status = {.state = KEEPER_STARTING,
 	                   .run = spec->run,
 	                   .exit_code = -1,
@@ -109,6 +112,8 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, int passe
 	    open_socket(keeper, err) < 0)
 		return -1;
 	spool_keep(&keeper->io.spool, &keeper->log);
+	if (spec->has_cgroup)
+		run_cgroup_open(&keeper->cgroup, keeper->run_mark, spec->adopt_pid > 0);
 	return 0;
 }
 
@@ -133,6 +138,7 @@ void keeper_release(struct keeper *keeper)
 	close_fd(&keeper->signal_fd);
 	close_fd(&keeper->leader_fd);
 	free(keeper->run_mark);
+	run_cgroup_release(&keeper->cgroup);
 	array_release(&keeper->killed.ids);
 	log_writer_release(&keeper->log);
 }
@@ -144,12 +150,12 @@ static void tell_state(struct keeper *keeper, enum keeper_state state)
 }
 
 /* The service's environment, and what only its keeper knows. */
-static void make_env(const struct keeper_spec *spec, struct strv *env)
+static void make_env(const struct keeper *keeper, struct strv *env)
 {
-	cleanup_free char *mark = keeper_run_mark(spec);
+	const struct keeper_spec *spec = keeper->spec;
 
 	strv_copy(env, &spec->env);
-	strv_env_set(env, KEEPER_RUN_VARIABLE, mark);
+	strv_env_set(env, KEEPER_RUN_VARIABLE, keeper->run_mark);
 	/* Another manager's socket, which ours may have inherited, is not for the service. */
 	strv_env_unset(env, "NOTIFY_SOCKET");
 	if (spec->notify)
@@ -163,16 +169,18 @@ static pid_t launch_args(struct keeper *keeper, const struct strv *args, bool is
 {
 	cleanup(strv_release) struct strv env = STRV_INIT;
 	const struct keeper_spec *spec = keeper->spec;
+	cleanup_close int entrance = run_cgroup_entrance(&keeper->cgroup);
 	struct launch launch = {
 		.argv = args->items,
 		.cwd = spec->cwd,
 		.in = is_service ? keeper->io.program_input : -1,
 		.out = keeper->io.program_ends[0],
 		.err = keeper->io.program_ends[1],
+		.cgroup = entrance,
 		.has_terminal = is_service && keeper->io.is_tty,
 	};
 
-	make_env(spec, &env);
+	make_env(keeper, &env);
 	launch.env = env.items;
 	return launch_program(&launch, err);
 }
@@ -210,11 +218,15 @@ static void start_program(struct keeper *keeper)
 
 void keeper_signal_all(struct keeper *keeper, int signo)
 {
-	bool is_ours = !keeper->run_mark;
-
 	/* While the leader is not reaped nobody else can have its number, or its group's. */
-	tree_signal(keeper_marks(keeper), signo,
-	            is_ours && !keeper->is_leader_gone ? keeper->status.pid : 0);
+	pid_t own = keeper->is_adopted || keeper->is_leader_gone ? 0 : keeper->status.pid;
+
+	if (!keeper->spec->signals_leader || keeper->is_leader_gone)
+		tree_signal(keeper_marks(keeper), signo, own);
+	else if (keeper->is_adopted)
+		(void)syscall(SYS_pidfd_send_signal, keeper->leader_fd, signo, NULL, 0);
+	else
+		(void)kill(own, signo);
 }
 
 static void ask_to_end(struct keeper *keeper)
@@ -264,6 +276,7 @@ void keeper_begin_stop(struct keeper *keeper)
 
 static void sweep(struct keeper *keeper)
 {
+	run_cgroup_kill(&keeper->cgroup, &keeper->killed);
 	tree_kill(keeper_marks(keeper), &keeper->killed);
 	keeper->status.killed_count = (uint32_t)keeper->killed.ids.len;
 	keeper->next_sweep_ms = clock_mono_ms() + keeper->sweep_delay_ms;
@@ -307,7 +320,7 @@ static void reap(struct keeper *keeper)
 		siginfo_t info = {0};
 
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0) {
-			keeper->is_tree_gone = errno == ECHILD && !keeper->run_mark;
+			keeper->is_tree_gone = errno == ECHILD && !keeper->is_adopted;
 			break;
 		}
 		if (info.si_pid == 0)
@@ -371,7 +384,7 @@ static int poll_timeout(const struct keeper *keeper)
 		next = keeper->deadline_ms;
 	if (keeper->phase == PHASE_KILLING && keeper->next_sweep_ms < next)
 		next = keeper->next_sweep_ms;
-	if (keeper->run_mark && keeper->is_leader_gone && keeper->next_look_ms < next)
+	if (keeper->is_adopted && keeper->is_leader_gone && keeper->next_look_ms < next)
 		next = keeper->next_look_ms;
 	if (keeper->status.log_full && keeper->next_drops_ms < next)
 		next = keeper->next_drops_ms;
@@ -435,7 +448,7 @@ static void turn(struct keeper *keeper, int timeout_ms)
 		keeper_hear(keeper);
 	if (fds[POLL_SIGNAL].revents)
 		read_signals(keeper);
-	if (keeper->run_mark)
+	if (keeper->is_adopted)
 		keeper_look_after_adopted(keeper, fds[POLL_LEADER].revents != 0);
 	if (fds[POLL_INPUT].revents)
 		program_io_flush(&keeper->io);
@@ -487,6 +500,7 @@ static void finish(struct keeper *keeper)
 		turn(keeper, DISK_RETRY_MS);
 		write_down(keeper);
 	}
+	run_cgroup_remove(&keeper->cgroup);
 	/* Whoever hears of the end may start the next keeper at once: leave it the place. */
 	fault_point("keeper.exit_recorded");
 	close_sockets(keeper);

@@ -18,6 +18,7 @@
 #include "keeper/log_writer.h"
 #include "keeper/program_io.h"
 #include "keeper/protocol.h"
+#include "keeper/run_cgroup.h"
 #include "keeper/tree.h"
 
 #define KEEPER_CLIENTS_MAX 16
@@ -48,9 +49,11 @@ struct keeper {
 	int64_t started_ms, deadline_ms, next_sweep_ms, sweep_delay_ms;
 	int64_t watchdog_at_ms; /* 0: no watchdog runs */
 	struct tree_killed killed;
+	char *run_mark;
+	struct run_cgroup cgroup;
 
 	/* After an adoption. */
-	char *run_mark;          /* NULL: the service is our child */
+	bool is_adopted;         /* the service is not our child */
 	struct tree_marks marks; /* of the tree then */
 	int leader_fd;           /* pidfd; -1: it had ended before */
 	int64_t next_look_ms, exit_known_by_ms;
@@ -70,7 +73,7 @@ void keeper_release(struct keeper *keeper);
 /* The marks of an adopted tree; NULL: it is our own. */
 static inline const struct tree_marks *keeper_marks(const struct keeper *keeper)
 {
-	return keeper->run_mark ? &keeper->marks : NULL;
+	return keeper->is_adopted ? &keeper->marks : NULL;
 }
 
 /* The leader ended and others are left: these are asked to end, and have until the deadline. */

@@ -57,6 +57,9 @@ static __attribute__((noreturn)) void become(const struct launch *launch, int re
 		setsid();
 	else
 		setpgid(0, 0);
+	/* Where it cannot be, it is in the tree all the same. */
+	if (launch->cgroup >= 0)
+		(void)!write(launch->cgroup, "0", 1);
 	raise_oom_score();
 	proc_reset_signals();
 	if (arrange_fds(launch, &report) == 0) {

@@ -14,6 +14,7 @@ struct launch {
 	char *const *argv, *const *env; /* NULL-terminated; PATH is looked up in env */
 	const char *cwd;
 	int in, out, err;  /* become 0, 1 and 2; -1: /dev/null */
+	int cgroup;        /* where "0" is written first: run_cgroup_entrance(); -1: nowhere */
 	bool has_terminal; /* `in` is a terminal, to control a session of its own */
 };
 

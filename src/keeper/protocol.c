@@ -53,6 +53,7 @@ static const struct field spec_fields[] = {
 	{"notify", FIELD_TEXT, SPEC(notify), 0, 0, true},
 	{"stdin", FIELD_BOOL, SPEC(has_stdin), 0, 1, true},
 	{"signal_leader", FIELD_BOOL, SPEC(signals_leader), 0, 1, true},
+	{"cgroup", FIELD_BOOL, SPEC(has_cgroup), 0, 1, true},
 	{"adopt_pid", FIELD_INT, SPEC(adopt_pid), 0, INT32_MAX, true},
 	{"adopt_start_ticks", FIELD_UINT64, SPEC(adopt_start_ticks), 0, INT64_MAX, true},
 };

@@ -277,6 +277,19 @@ static bool was_killed(const struct tree_killed *killed, const struct member *me
 	return false;
 }
 
+void tree_note_killed(struct tree_killed *killed, pid_t pid)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct member member = {.pid = pid};
+	struct proc_stat stat;
+
+	if (proc_read_stat(pid, &stat, &err) < 0 || stat.state == 'Z')
+		return;
+	member.start_ticks = stat.start_ticks;
+	if (!was_killed(killed, &member))
+		*array_add(&killed->ids) = (struct tree_id){pid, stat.start_ticks};
+}
+
 #define FREEZE_ROUNDS 100
 
 void tree_kill(const struct tree_marks *marks, struct tree_killed *killed)

@@ -35,6 +35,9 @@ struct tree_killed {
 	ids;
 };
 
+/* Is about to be, or was: counted once. */
+void tree_note_killed(struct tree_killed *killed, pid_t pid);
+
 /* Can this kernel list children (CONFIG_PROC_CHILDREN)? */
 int tree_check(struct error *err);
 

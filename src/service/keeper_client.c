@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "base/testing.h"
+#include "keeper/run_cgroup.h"
 #include "keeper/tree.h"
 #include "loop/child.h"
 #include "loop/loop.h"
@@ -122,10 +123,14 @@ static void kill_tree(const struct keeper *keeper)
 	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
 	struct tree_marks marks = tree_marks_of(mark, keeper->has_last ? keeper->last.pid : 0,
 	                                        keeper->last.start_ticks);
+	struct run_cgroup cgroup = RUN_CGROUP_INIT;
 	struct tree_killed killed = {0};
 
+	run_cgroup_open(&cgroup, mark, true);
+	run_cgroup_kill(&cgroup, &killed);
 	for (int i = 0; i < KILL_SWEEPS && !tree_is_empty(&marks); i++)
 		tree_kill(&marks, &killed);
+	run_cgroup_remove(&cgroup);
 	array_release(&killed.ids);
 }
 

@@ -172,6 +172,8 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 		.stop_timeout_ms = plan->stop_timeout_ms,
 		.tty = plan->tty,
 		.has_stdin = plan->has_stdin,
+		/* A container has its own. */
+		.has_cgroup = plan->mode == PLAN_HOST,
 		.signals_leader = plan->mode == PLAN_CONTAINER,
 	};
 	cut_log(plan->log_bytes, ret);

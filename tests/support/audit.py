@@ -127,6 +127,28 @@ def cgroups():
     return {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
 
 
+RUN_CGROUP = re.compile(r".*/locald-([0-9a-f]{16})\.[0-9]+$")
+
+
+def log_hashes(root):
+    """Of a sandbox, as its keepers have them in the names of cgroups (src/keeper/run_cgroup.c)."""
+    for pattern in ("state/locald/logs/*/*", "home/.local/state/locald/sandbox/*/state/logs/*/*"):
+        for folder in root.glob(pattern):
+            value = 0xCBF29CE484222325
+            for byte in os.fsencode(folder):
+                value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+            yield f"{value:016x}"
+
+
+def left_cgroups(root, before):
+    """Not the runs of other sandboxes, which may be at work beside this one."""
+    ours = set(log_hashes(root))
+    for path in sorted(cgroups() - before):
+        run = RUN_CGROUP.match(path)
+        if not run or run[1] in ours:
+            yield f"cgroup {path}"
+
+
 def leaks(root, tag, processes_before, cgroups_before, others=frozenset(), patience=5.0):
     """What is left, after at most `patience` seconds in which processes that were told to end do."""
     deadline = time.monotonic() + patience
@@ -134,7 +156,7 @@ def leaks(root, tag, processes_before, cgroups_before, others=frozenset(), patie
         reap()
         left = [str(process) for process in left_processes(tag, others, processes_before)]
         left += left_mounts(root) + left_sockets(root)
-        left += [f"cgroup {path}" for path in sorted(cgroups() - cgroups_before)]
+        left += left_cgroups(root, cgroups_before)
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.02)

@@ -13,6 +13,15 @@ TIMEOUT_S = 1
 
 
 def test_a_bomb_is_ended(sandbox, svc, row):
+    """By a cgroup, where this user can make one."""
+    end_a_bomb(sandbox, svc, row, "")
+
+
+def test_a_bomb_of_a_user_without_cgroups_is_ended(user_sandbox, svc, row):
+    end_a_bomb(user_sandbox, svc, row, ", without cgroups")
+
+
+def end_a_bomb(sandbox, svc, row, how):
     number, looks = row.choose(300, 2000), row.choose(5, 100)
     # It forks until there are so many, and every one that is gone makes room for another.
     project = sandbox.project(
@@ -25,13 +34,13 @@ def test_a_bomb_is_ended(sandbox, svc, row):
         began = time.monotonic()
         project.status()
         times.append(time.monotonic() - began)
-    row.took("status, p99", sorted(times)[int(len(times) * 0.99)], limit=0.2)
-    row.at_least("processes", len(loads.processes_of(project, "bomb")), number)
+    row.took(f"status, p99{how}", sorted(times)[int(len(times) * 0.99)], limit=0.2)
+    row.at_least(f"processes{how}", len(loads.processes_of(project, "bomb")), number)
     began = time.monotonic()
     project.run("stop", "bomb")
-    row.took("gone", time.monotonic() - began, limit=TIMEOUT_S + 10)
-    row.figure("survivors", len(loads.processes_of(project, "bomb")), wanted=0)
-    row.figure("the other service unchanged", loads.identities(project)["other"] == before, wanted=True)
+    row.took(f"gone{how}", time.monotonic() - began, limit=TIMEOUT_S + 10)
+    row.figure(f"survivors{how}", len(loads.processes_of(project, "bomb")), wanted=0)
+    row.figure(f"the other service unchanged{how}", loads.identities(project)["other"] == before, wanted=True)
 
 
 def test_a_bomb_that_respawns(sandbox, row):
