@@ -72,6 +72,16 @@ int cli_start_daemon(struct cli *cli, struct error *err)
 	return cli->client ? 0 : -1;
 }
 
+int cli_find_next_daemon(struct cli *cli, int daemon, struct error *err)
+{
+	/* Until it is gone there can be no other. */
+	if (daemon >= 0 && cli_wait(cli, daemon, err) < 0)
+		return -1;
+	client_free(cli->client);
+	cli->client = NULL;
+	return cli_start_daemon(cli, err);
+}
+
 static bool has_sock(const char *dir)
 {
 	DIR *stream = opendir(dir);

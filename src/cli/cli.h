@@ -43,6 +43,11 @@ char *cli_path(const struct cli *cli, const char *path, struct error *err) must_
 /* Fills cli->client; starts the daemon when there is none. */
 int cli_start_daemon(struct cli *cli, struct error *err);
 /*
+ * After the connection was lost: waits until that daemon is gone (a pidfd; -1: it is) and
+ * connects to the next one, which is started if need be.  After cli_open_interrupt().
+ */
+int cli_find_next_daemon(struct cli *cli, int daemon, struct error *err);
+/*
  * Fills cli->client when a daemon runs, or when services wait for one to find
  * them again.  Leaves it NULL and returns 0 when nothing runs.
  */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/ask.h"
 #include "cli/follow.h"
+#include "cli/keeper_link.h"
 #include "cli/last_try.h"
 #include "cli/project_status.h"
 #include "cli/service_add.h"
@@ -256,8 +257,17 @@ static int start(struct trying *t, struct error *err)
 	return cli_stream(t->cli, "POST", "/v1/up", body, on_up_line, t, err);
 }
 
-/* Until it is over: what it is now, then each change. */
-static int stay(struct trying *t, struct error *err)
+static int reconnect(struct trying *t, struct error *err)
+{
+	cleanup_free char *sock = paths_daemon_sock(&t->cli->paths);
+
+	client_free(t->events);
+	t->events = client_connect(sock, err);
+	return t->events ? 0 : -1;
+}
+
+/* Until something changes, or the daemon ends: ERR_FAILED and ERR_DAEMON. */
+static int wait_for_change(struct trying *t, int daemon, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf target = STRBUF_INIT;
 	const struct client_watch watch = {
@@ -266,18 +276,33 @@ static int stay(struct trying *t, struct error *err)
 		.also_fd = t->follow.epoll_fd,
 		.data = &t->follow,
 	};
-	int r;
 
 	strbuf_adds(&target, "/v1/events");
 	cli_add_query(&target, "root", t->cli->root);
 	client_watch(t->cli->client, &watch);
+	if (client_stream(t->cli->client, "GET", target.buf, NULL, on_change, t, err) < 0 &&
+	    err->code != ERR_DAEMON)
+		return -1;
+	error_release(err);
+	*err = (struct error)ERROR_INIT;
+	/* A daemon that is restarted ends nothing. */
+	if (cli_find_next_daemon(t->cli, daemon, err) < 0 || reconnect(t, err) < 0)
+		return -1;
+	return error_set(err, ERR_FAILED, "looked at");
+}
+
+/* Until it is over: what it is now, then each change. */
+static int stay(struct trying *t, struct error *err)
+{
 	for (;;) {
+		cleanup_close int daemon = -1;
+
 		if (look(t, err) < 0 || t->is_over)
 			return t->is_over ? 0 : -1;
-		r = client_stream(t->cli->client, "GET", target.buf, NULL, on_change, t, err);
-		if (r == 0)
-			return error_set(err, ERR_DAEMON, "the daemon has ended");
-		if (err->code != ERR_FAILED)
+		daemon = client_daemon_pidfd(t->events, err);
+		if (daemon < 0 && err->code != ESRCH)
+			return -1;
+		if (wait_for_change(t, daemon, err) < 0 && err->code != ERR_FAILED)
 			return -1;
 		error_release(err);
 		*err = (struct error)ERROR_INIT;
@@ -360,13 +385,10 @@ static int stop(struct trying *t, struct error *err)
 
 static int try_it(struct trying *t, struct error *err)
 {
-	cleanup_free char *sock = paths_daemon_sock(&t->cli->paths);
 	int r;
 
-	if (choose_name(t, err) < 0 || write_project(t, err) < 0 || open_log(t, err) < 0)
-		return -1;
-	t->events = client_connect(sock, err);
-	if (!t->events)
+	if (choose_name(t, err) < 0 || write_project(t, err) < 0 || open_log(t, err) < 0 ||
+	    reconnect(t, err) < 0)
 		return -1;
 	t->begun_ms = clock_mono_ms();
 	r = start(t, err);
@@ -374,6 +396,8 @@ static int try_it(struct trying *t, struct error *err)
 		r = stay(t, err);
 	if (r < 0 && err->code == ERR_INTERRUPTED)
 		r = stop(t, err);
+	if (r < 0)
+		keeper_link_kill(t->cli, t->name); /* nobody else would end it */
 	return r < 0 ? -1 : finish(t, err);
 }
 

@@ -147,12 +147,7 @@ static int follow_on(struct attached *at, struct error *err)
 			return -1;
 		error_release(err);
 		*err = (struct error)ERROR_INIT;
-		/* Until it is gone there can be no other. */
-		if (at->daemon >= 0 && cli_wait(at->cli, at->daemon, err) < 0)
-			return -1;
-		client_free(at->cli->client);
-		at->cli->client = NULL;
-		if (cli_start_daemon(at->cli, err) < 0)
+		if (cli_find_next_daemon(at->cli, at->daemon, err) < 0)
 			return -1;
 	}
 }

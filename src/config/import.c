@@ -1,6 +1,7 @@
 #include "config/import_common.h"
 
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "config/interpolate.h"
@@ -179,6 +180,24 @@ void import_add_duration(struct strbuf *out, int64_t ms)
 		strbuf_addf(out, "\"%lldms\"", (long long)ms);
 }
 
+char *import_path(const struct importer *in, const char *path)
+{
+	static const char root[] = "/project"; /* any: the path is cleaned, not looked at */
+	cleanup_free char *dir = NULL, *clean = NULL;
+
+	if (!in->dir || *path == '/' || *path == '~')
+		return xstrdup(path);
+	dir = path_absolute(root, in->dir);
+	clean = path_absolute(dir, path);
+	if (*in->dir == '/')
+		return take_ptr(clean);
+	if (str_eq(clean, root))
+		return xstrdup(".");
+	if (str_starts(clean, root) && clean[strlen(root)] == '/')
+		return xstrdup(clean + strlen(root) + 1);
+	return path_join(in->dir, path); /* it leads out of the project */
+}
+
 /* --- entries under another key --- */
 
 void import_put_text(struct importer *in, const struct yaml_entry *entry, const char *key)
@@ -323,8 +342,14 @@ int import_services(struct draft *draft, const struct diag_source *source, const
 	struct toml_pos pos;
 	cleanup_yaml struct yaml_document *document =
 		yaml_parse(source->text, source->len, &pos, &wrong);
+	cleanup_free char *dir = path_dir(source->name);
 	struct importer in = {
-		.draft = draft, .source = source, .env = env, .only_images = only_images};
+		.draft = draft,
+		.source = source,
+		.env = env,
+		.only_images = only_images,
+		.dir = str_eq(dir, ".") ? NULL : dir,
+	};
 	const struct yaml_value *root;
 
 	if (!document)

@@ -18,6 +18,7 @@ struct importer {
 	const struct yaml_value *map;  /* that it is filled from */
 	bool is_literal;               /* a $ means nothing */
 	bool only_images;              /* of a compose.yaml: what has `build` is somebody else's */
+	char *dir;                     /* of the source, from the project; NULL: the same */
 	void *own;                     /* of one importer */
 };
 
@@ -51,6 +52,9 @@ bool import_int(struct importer *in, const struct yaml_entry *entry, int64_t min
 bool import_bool(struct importer *in, const struct yaml_entry *entry, bool *ret);
 /* "1m30s" and the like; a bare number is seconds. */
 bool import_duration(struct importer *in, const struct yaml_entry *entry, int64_t *ret_ms);
+
+/* A path as the project has it; the caller's. */
+char *import_path(const struct importer *in, const char *path) must_check;
 
 /* Entries that are put as they are under another key. */
 void import_put_text(struct importer *in, const struct yaml_entry *entry, const char *key);

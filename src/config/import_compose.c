@@ -17,6 +17,14 @@ static void on_image(struct importer *in, const struct yaml_entry *entry)
 		import_put_text(in, entry, "image");
 }
 
+static void put_path(struct importer *in, const struct yaml_entry *entry, const char *key,
+                     const char *path)
+{
+	cleanup_free char *here = import_path(in, path);
+
+	draft_put_str(in->section, import_at(in, entry->pos), NULL, key, here);
+}
+
 static void on_build(struct importer *in, const struct yaml_entry *entry)
 {
 	const struct yaml_value *build = entry->value;
@@ -27,8 +35,8 @@ static void on_build(struct importer *in, const struct yaml_entry *entry)
 	import_leave_out(in, entry,
 	                 "locald reads no Dockerfile: the command runs on the host; `build = {}` "
 	                 "would build an image with buildpacks");
-	if (dir && !str_eq(dir, ".") && !yaml_get(in->map, "working_dir"))
-		draft_put_str(in->section, import_at(in, context->pos), NULL, "workdir", dir);
+	if (dir && (in->dir || !str_eq(dir, ".")))
+		put_path(in, context, "workdir", dir);
 }
 
 /* Compose splits a text into words itself; no shell sees it. */
@@ -151,8 +159,10 @@ static void on_env_file(struct importer *in, const struct yaml_entry *entry)
 	cleanup(strv_release) struct strv files = STRV_INIT;
 
 	if (entry->value->type != YAML_LIST) {
-		import_put_strings(in, entry, "env_file");
-		return;
+		cleanup_free char *text = import_text(in, entry, entry->value);
+
+		if (text)
+			strv_add_take(&files, import_path(in, text));
 	}
 	array_foreach(item, &entry->value->list) {
 		const struct yaml_value *path =
@@ -164,9 +174,10 @@ static void on_env_file(struct importer *in, const struct yaml_entry *entry)
 			import_leave_out(in, entry, "%s may be missing: add it when it is there",
 			                 text);
 		else if (text)
-			strv_add(&files, text);
+			strv_add_take(&files, import_path(in, text));
 	}
-	draft_put_strv(in->section, import_at(in, entry->pos), "env_file", &files);
+	if (files.len > 0)
+		draft_put_strv(in->section, import_at(in, entry->pos), "env_file", &files);
 }
 
 /* --- dependencies --- */

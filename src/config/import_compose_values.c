@@ -174,17 +174,29 @@ void compose_ports(struct importer *in, const struct yaml_entry *entry)
 
 /* --- volumes --- */
 
+/* A folder begins with a dot or a slash; anything else is a name. */
+static char *source_path(const struct importer *in, const char *source)
+{
+	cleanup_free char *here = *source == '.' ? import_path(in, source) : xstrdup(source);
+
+	return *source == '.' && *here != '.' && *here != '/' ? xasprintf("./%s", here)
+	                                                      : take_ptr(here);
+}
+
 static void short_volume(struct importer *in, const struct yaml_entry *at, const char *text,
                          struct strv *out)
 {
 	const char *target = strchr(text, ':'), *mode = target ? strchr(target + 1, ':') : NULL;
+	bool is_read_only = mode && (str_eq(mode, ":ro") || str_starts(mode, ":ro,"));
+	cleanup_free char *source = target ? xstrndup(text, (size_t)(target - text)) : NULL;
+	cleanup_free char *here = source ? source_path(in, source) : NULL;
 
 	if (!target)
 		import_leave_out(in, at, "%s: a volume without a name keeps nothing", text);
-	else if (mode && (str_eq(mode, ":ro") || str_starts(mode, ":ro,")))
-		strv_addf(out, "%.*s:ro", (int)(mode - text), text);
 	else
-		strv_addf(out, "%.*s", (int)(mode ? (size_t)(mode - text) : strlen(text)), text);
+		strv_addf(out, "%s%.*s%s", here,
+		          (int)(mode ? (size_t)(mode - target) : strlen(target)), target,
+		          is_read_only ? ":ro" : "");
 }
 
 static void long_volume(struct importer *in, const struct yaml_entry *at,
@@ -194,6 +206,7 @@ static void long_volume(struct importer *in, const struct yaml_entry *at,
 	const struct yaml_entry *source = yaml_find(item, "source");
 	const char *target = yaml_text(yaml_get(item, "target"));
 	cleanup_free char *from = source ? import_text(in, source, source->value) : NULL;
+	cleanup_free char *here = NULL;
 	bool is_read_only = false;
 
 	if (type && !str_eq(type, "bind") && !str_eq(type, "volume")) {
@@ -206,7 +219,8 @@ static void long_volume(struct importer *in, const struct yaml_entry *at,
 	}
 	if (!yaml_to_bool(yaml_get(item, "read_only"), &is_read_only))
 		is_read_only = false;
-	strv_addf(out, "%s:%s%s", from, target, is_read_only ? ":ro" : "");
+	here = source_path(in, from);
+	strv_addf(out, "%s:%s%s", here, target, is_read_only ? ":ro" : "");
 }
 
 void compose_volumes(struct importer *in, const struct yaml_entry *entry)

@@ -136,6 +136,19 @@ def test_two_at_a_time_have_names_of_their_own(folder):
     assert not left_over(folder.sandbox)
 
 
+def test_it_goes_on_while_the_daemon_is_replaced(folder):
+    with Terminal(folder, "try", "python3", "server.py") as terminal:
+        terminal.expect("answers on ")
+        pid = folder.sandbox.daemon_pid()
+        folder.sandbox.run("daemon", "restart")
+        assert folder.sandbox.daemon_pid() != pid
+        terminal.interrupt()
+        terminal.expect("[Y/n]")
+        terminal.type("n\r")
+        assert terminal.wait() == 128 + signal.SIGTERM
+    assert not left_over(folder.sandbox)
+
+
 COMMENTED = """\
 # my project
 [project]

@@ -158,6 +158,27 @@ def test_the_environment_decides_what_is_expanded_now(sandbox):
     assert 'image = "postgres:17"' in text, "the shell goes before .env, as with compose"
 
 
+def test_paths_are_from_the_folder_of_the_file(sandbox):
+    project = sandbox.project(None)
+    project.write("infra/compose.yaml", """
+        services:
+          db:
+            image: redis:7
+            env_file: db.env
+            volumes: ["./data:/data", "name:/cache:ro", {type: bind, source: ../up, target: /up}]
+          web:
+            build: ../web
+            command: npm start
+    """)
+    project.write("infra/db.env", "")
+    project.run("init", "--from", "infra/compose.yaml")
+    services = tomllib.loads((project.folder / "locald.toml").read_text())["services"]
+    assert services["db"]["env_file"] == ["infra/db.env"]
+    assert services["db"]["volumes"] == ["./infra/data:/data", "name:/cache:ro",
+                                         "./up:/up"]
+    assert services["web"]["workdir"] == "web"
+
+
 @pytest.mark.parametrize("text, place, message", [
     ("services:\n  a: {image: x\n", "3:1", "C046"),
     ("a: 1\n", "1:1", "neither `processes`"),
