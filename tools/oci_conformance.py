@@ -36,6 +36,8 @@ CGROUP = pathlib.Path("/sys/fs/cgroup")
 UNIFIED = CGROUP / "unified"
 TIMEOUT_S = 600
 THAW_AFTER_S = 30  # a suite that freezes a process and leaves it could never end
+# What the suites call their containers and cgroups: nobody else's is touched.
+THEIRS = re.compile(r"/(locald-)?(test-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-)|/(frozen|cgrouptest)\b")
 KINDS = ("passed", "failed", "skipped")
 POINT = re.compile(r"^(ok|not ok)\b\s*(\d*)\s*-?\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
@@ -101,7 +103,8 @@ def parse_tap(text):
 
 
 def cgroups():
-    return {path for path in CGROUP.glob("*/**/") if path.is_dir()}
+    return {pathlib.Path(parent, name) for parent, names, _ in os.walk(CGROUP) for name in names
+            if THEIRS.search(f"{parent}/{name}")}
 
 
 def remove_cgroups(paths):
@@ -219,8 +222,7 @@ def place(subject, folder):
 
 
 def run_suite(suite, subjects, place_at, details, only):
-    """{(where, subject): Counter}; each program with all subjects in turn, so they meet one machine."""
-    counts = collections.defaultdict(collections.Counter)
+    """Each program with all subjects in turn, so that they meet the same machine."""
     for where in places():
         for program in suite.programs:
             if only and not re.search(only, program.stem):
@@ -228,14 +230,13 @@ def run_suite(suite, subjects, place_at, details, only):
             for subject in subjects:
                 start = time.monotonic()
                 results, text = suite.run(program, where, place_at[subject])
-                counts[str(where), subject.name].update(results.values())
                 told = collections.Counter(results.values())
                 print(f"{suite.name}: {where}: {subject.name}: {program.stem}:",
                       *[f"{told[kind]} {kind}" for kind in KINDS],
                       f"({time.monotonic() - start:.1f} s)", flush=True)
                 details.add({"suite": suite.name, "where": str(where), "runtime": subject.name,
+                             "version": subject.version, "suite_version": suite.version(),
                              "program": program.stem, "results": results, "output": text})
-    return counts
 
 
 def places():
@@ -247,30 +248,28 @@ def places():
             users.append(ordinary)
         else:
             print(f"oci_conformance: not as an ordinary user: {reason}", file=sys.stderr)
-    return [where for hide in hidden for where in (Where(user, hide) for user in users)
-            if where.is_v2_hidden in WANTED_HIDING]
+    return [where for hide in hidden for where in (Where(user, hide) for user in users)]
 
 
-WANTED_HIDING = (False, True)
-
-
-def table(suites, counts, subjects):
+def table(runs):
+    counts, versions = collections.defaultdict(collections.Counter), {}
+    for run in runs:
+        counts[run["suite"], run["where"], run["runtime"]].update(run["results"].values())
+        versions[run["runtime"]] = run["version"]
+        versions[run["suite"]] = f"at `{run['suite_version']}`"
     kernel = reliability.machine().rpartition(", as ")[0]
     lines = [f"Made {time.strftime('%Y-%m-%d', time.gmtime())} on {kernel}, with "
-             + ", ".join(f"{s.name} {s.version}" for s in subjects) + "; "
-             + ", ".join(f"{suite.name} at `{suite.version()}`" for suite in suites) + ".",
+             + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
              "", "| suite | as | runtime | passed | failed | skipped |", "|---|---|---|---|---|---|"]
-    for suite in suites:
-        for (where, name), count in counts[suite.name].items():
-            lines.append(f"| {suite.name} | {where} | {name} | "
-                         + " | ".join(str(count[kind]) for kind in KINDS) + " |")
+    for names, count in counts.items():
+        lines.append(f"| {' | '.join(names)} | {' | '.join(str(count[k]) for k in KINDS)} |")
     return "\n".join(lines)
 
 
-def differences(details, ours):
+def differences(runs, ours):
     """Points that another runtime passes and ours does not, as the page must explain them."""
     by_point = collections.defaultdict(dict)
-    for run in details.runs:
+    for run in runs:
         for name, result in run["results"].items():
             by_point[run["suite"], run["where"], run["program"], name][run["runtime"]] = result
     for (suite, where, program, name), results in sorted(by_point.items()):
@@ -298,6 +297,8 @@ def main():
     parser.add_argument("--only", metavar="REGEX", help="only programs with such a name")
     parser.add_argument("--details", type=pathlib.Path, metavar="FILE",
                         help="every point and every output, as JSON lines")
+    parser.add_argument("--from", dest="from_file", action="append", type=pathlib.Path, default=[],
+                        metavar="FILE", help="count runs that --details wrote, too")
     parser.add_argument("--write", action="store_true", help="write the table into the document")
     args = parser.parse_args()
 
@@ -305,18 +306,20 @@ def main():
                 *[Subject(text) for text in args.runtime]]
     suites = [kind(folder) for kind, folder in
               ((CrunSuite, args.crun_tests), (ValidationSuite, args.validation)) if folder]
-    if not suites:
+    if not suites and not args.from_file:
         parser.error("give --crun-tests, --validation or both")
     if args.write and args.only:
         parser.error("--write is for a whole run")
-    details, counts = Details(args.details), {}
+    details = Details(args.details)
+    for path in args.from_file:
+        details.runs += map(json.loads, path.read_text(encoding="utf-8").splitlines())
     with tempfile.TemporaryDirectory(prefix="oci-subjects-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         place_at = {subject: place(subject, pathlib.Path(folder)) for subject in subjects}
         for suite in suites:
-            counts[suite.name] = run_suite(suite, subjects, place_at, details, args.only)
-    print(*differences(details, subjects[0].name), sep="\n")
-    text = table(suites, counts, subjects)
+            run_suite(suite, subjects, place_at, details, args.only)
+    print(*differences(details.runs, subjects[0].name), sep="\n")
+    text = table(details.runs)
     print(text)
     if args.write:
         write_page(text)

@@ -13,7 +13,8 @@ build='build-essential meson ninja-build:ninja pkg-config:pkg-config
 	libsqlite3-dev libseccomp-dev libyaml-dev libcmocka-dev'
 test='python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmdebstrap
 	nodejs:node npm:npm python3-venv python3-flask python3-websockets busybox-static
-	podman:podman skopeo:skopeo postgresql-15:/usr/lib/postgresql/15/bin/postgres
+	podman:podman buildah:buildah netavark:/usr/lib/podman/netavark
+	crun:crun catatonit:catatonit skopeo:skopeo postgresql-15:/usr/lib/postgresql/15/bin/postgres
 	redis-server:redis-server passt:pasta slirp4netns:slirp4netns'
 demo='uidmap mmdebstrap python3 nodejs:node npm:npm'
 bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk

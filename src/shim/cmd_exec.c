@@ -49,6 +49,7 @@ static int parse(struct exec_options *options, const struct command *self, int a
 		{"cgroup", 0, OPTION_TEXT, &options->cgroup, "a cgroup below the container's"},
 		{"apparmor", 0, OPTION_TEXT, &options->apparmor, "AppArmor profile"},
 		{"process-label", 0, OPTION_TEXT, &options->label, "SELinux label"},
+		{"pidfd-socket", 0, OPTION_REFUSED, NULL, "use --pid-file"},
 		{"additional-gids", 'g', OPTION_LIST, &options->groups, "a group more, by number"},
 	};
 

@@ -12,7 +12,7 @@
 /* The options that are short for a resources document. */
 struct limit_option {
 	const char *name, *object, *key;
-	bool is_text;
+	bool is_text, is_refused;
 };
 
 static const struct limit_option limit_options[] = {
@@ -26,6 +26,14 @@ static const struct limit_option limit_options[] = {
 	{"cpuset-mems", "cpu", "mems", true},
 	{"pids-limit", "pids", "limit", false},
 	{"blkio-weight", "blockIO", "weight", false},
+	{"cpu-burst", "cpu", "burst", false},
+	{"cpu-idle", "cpu", "idle", false},
+	{"cpu-rt-period", "cpu", "realtimePeriod", false},
+	{"cpu-rt-runtime", "cpu", "realtimeRuntime", false},
+	{"kernel-memory", "memory", "kernel", .is_refused = true},
+	{"kernel-memory-tcp", "memory", "kernelTCP", .is_refused = true},
+	{"l3-cache-schema", "intelRdt", "l3CacheSchema", .is_refused = true},
+	{"mem-bw-schema", "intelRdt", "memBwSchema", .is_refused = true},
 };
 
 #define LIMITS ARRAY_LEN(limit_options)
@@ -99,8 +107,11 @@ int cmd_update(const struct shim *shim, const struct command *self, int argc, ch
 	int n;
 
 	for (size_t i = 0; i < LIMITS; i++)
-		rows[i + 1] = (struct option_row){limit_options[i].name, 0, OPTION_TEXT, &values[i],
-		                                  "a limit"};
+		rows[i + 1] = (struct option_row){
+			limit_options[i].name, 0,
+			limit_options[i].is_refused ? OPTION_REFUSED : OPTION_TEXT, &values[i],
+			limit_options[i].is_refused ? "kernels and hosts rarely have it"
+						    : "a limit"};
 	n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
 	if (n < 0)
 		return n;

@@ -78,7 +78,7 @@ static int take_log(struct shim *shim, struct error *err)
 /* Returns where the command is in argv. */
 static int parse_global(struct shim *shim, int argc, char **argv, struct error *err)
 {
-	const char *format = "text", *manager = "cgroupfs";
+	const char *format = "text", *manager = "cgroupfs", *level = "error", *rootless = "auto";
 	const struct option_row rows[] = {
 		{"root", 0, OPTION_TEXT, &shim->root, "where states are kept"},
 		{"log", 0, OPTION_TEXT, &shim->log, "append errors to a file"},
@@ -87,7 +87,8 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 		{"cgroup-manager", 0, OPTION_TEXT, &manager, "cgroupfs or disabled"},
 		{"systemd-cgroup", 0, OPTION_REFUSED, NULL,
 	         "use paths in cgroupfs (podman: --cgroup-manager=cgroupfs)"},
-		{"rootless", 0, OPTION_REFUSED, NULL, "leave it away: it is found out"},
+		{"log-level", 0, OPTION_TEXT, &level, "error, warning or debug"},
+		{"rootless", 0, OPTION_TEXT, &rootless, "auto: it is found out"},
 	};
 	int at = 1;
 
@@ -103,6 +104,14 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 	if (!str_eq(format, "text") && !str_eq(format, "json"))
 		return error_set(err, ERR_USAGE, "--log-format must be text or json, not `%s`",
 		                 format);
+	if (!str_eq(level, "error") && !str_eq(level, "warning") && !str_eq(level, "debug"))
+		return error_set(err, ERR_USAGE,
+		                 "--log-level must be error, warning or debug, not `%s`", level);
+	if (!str_eq(rootless, "auto")) {
+		error_set(err, ERR_UNSUPPORTED, "--rootless %s is not supported yet", rootless);
+		return error_hint(err, "leave it away: it is found out");
+	}
+	shim->is_debug = shim->is_debug || str_eq(level, "debug");
 	shim->has_no_cgroup = str_eq(manager, "disabled");
 	if (!str_eq(manager, "cgroupfs") && !shim->has_no_cgroup) {
 		error_set(err, ERR_UNSUPPORTED, "--cgroup-manager %s is not supported yet",
@@ -112,6 +121,9 @@ static int parse_global(struct shim *shim, int argc, char **argv, struct error *
 	shim->is_log_json = str_eq(format, "json");
 	return at;
 }
+
+/* Commands of crun and runc that are known and not done. */
+static const char *const refused[] = {"checkpoint", "events", "mounts", "restore"};
 
 static int run_command(const struct shim *shim, int argc, char **argv, struct error *err)
 {
@@ -132,6 +144,9 @@ static int run_command(const struct shim *shim, int argc, char **argv, struct er
 			return commands[i].run(shim, &commands[i], argc - 1, argv + 1, err);
 		names[i] = commands[i].name;
 	}
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		if (str_eq(refused[i], name))
+			return error_set(err, ERR_UNSUPPORTED, "%s is not supported yet", name);
 	nearest = str_nearest(name, names, ARRAY_LEN(names));
 	error_set(err, ERR_USAGE, "unknown command `%s`", name);
 	return nearest ? error_hint(err, "did you mean `%s`?", nearest) : -1;

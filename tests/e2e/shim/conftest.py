@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -272,10 +273,14 @@ def mounts_of_host():
         line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
 
 
+# A keeper's cgroup: those of other tests' services come and go.
+KEEPERS = re.compile(r"^locald-[0-9a-f]{16}(\.\d+)?$")
+
+
 def cgroups_of_host():
     """Those with our name; cgroups of others come and go while we look."""
     return {os.path.join(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
-            for name in names if "locald-" in name}
+            for name in names if "locald-" in name and not KEEPERS.match(name)}
 
 
 def processes_of(program):
