@@ -5,21 +5,40 @@
 #include "cli/project_status.h"
 #include "cli/report.h"
 
-static const char *const next[][2] = {
-	{"locald up", "start everything and wait until it is ready"},
-	{"locald status", "what runs, and where"},
-	{"locald logs -f", "follow the output of all services"},
-	{"locald stop", "stop everything"},
-	{"locald help", "all commands"},
+/* Pairs: a command line, what it does; NULL-terminated. */
+static const char *const next_here[] = {
+	"locald up",
+	"start everything and wait until it is ready",
+	"locald status",
+	"what runs, and where",
+	"locald logs -f",
+	"follow the output of all services",
+	"locald stop",
+	"stop everything",
+	"locald help",
+	"all commands",
+	NULL,
 };
 
-static void add_next(const struct style *style, struct strbuf *out)
+static const char *const next_elsewhere[] = {
+	"locald init",
+	"write a locald.toml from what this folder has",
+	"locald try COMMAND",
+	"run something with a port and a URL, without a project",
+	"locald status -A",
+	"what runs elsewhere",
+	"locald help",
+	"all commands",
+	NULL,
+};
+
+static void add_next(const struct style *style, const char *const *next, struct strbuf *out)
 {
 	strbuf_adds(out, "next\n");
-	for (size_t i = 0; i < ARRAY_LEN(next); i++) {
+	for (; *next; next += 2) {
 		strbuf_adds(out, "  ");
-		style_text(out, style, COLOUR_BOLD, next[i][0]);
-		strbuf_addf(out, "%*s%s\n", (int)(18 - style_columns(next[i][0])), "", next[i][1]);
+		style_text(out, style, COLOUR_BOLD, next[0]);
+		strbuf_addf(out, "%*s%s\n", (int)(22 - style_columns(next[0])), "", next[1]);
 	}
 }
 
@@ -47,7 +66,7 @@ static int run(struct cli *cli, int argc unused_arg, char **argv unused_arg,
 		              json_array_get(json_object_get(status, "projects"), 0),
 		              clock_real_ns(), style, &out);
 	}
-	add_next(style, &out);
+	add_next(style, cli->root ? next_here : next_elsewhere, &out);
 	return output_data(&cli->output, &out, err);
 }
 
