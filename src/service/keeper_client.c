@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 
@@ -26,6 +27,7 @@
 
 #define KILL_SWEEPS   5
 #define TAKEOVERS_MAX 5
+#define END_WAIT_MS   100
 
 struct keeper {
 	struct loop *loop;
@@ -130,6 +132,9 @@ static void kill_tree(const struct keeper *keeper)
 	run_cgroup_kill(&cgroup, &killed);
 	for (int i = 0; i < KILL_SWEEPS && !tree_is_empty(&marks); i++)
 		tree_kill(&marks, &killed);
+	/* Who has been killed is in it until he has ended: at once, but not before. */
+	for (int i = 0; i < END_WAIT_MS && !run_cgroup_is_empty(&cgroup); i++)
+		(void)poll(NULL, 0, 1);
 	run_cgroup_remove(&cgroup);
 	array_release(&killed.ids);
 }
@@ -307,8 +312,9 @@ static void on_started(struct loop_source *source, const siginfo_t *info, void *
 		return;
 	}
 	if (keeper->takeovers > 0) {
+		/* It may have been killed, too: another one, or an end of it. */
 		(void)unlink(keeper->spec_path);
-		tell_gone(keeper);
+		loop_timer_set(keeper->timer, 0);
 		return;
 	}
 	n = read(keeper->stderr_fd, text, sizeof(text) - 1);

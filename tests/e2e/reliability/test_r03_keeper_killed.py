@@ -1,5 +1,6 @@
 """Keepers that are killed: their services go on, and so does their output."""
 
+import contextlib
 import os
 import signal
 import time
@@ -36,10 +37,10 @@ def killed_again(sandbox, project, name):
     loads.kill(pid)
 
     def is_replaced():
-        try:
+        # There may be no socket for a moment, or one that nobody listens on.
+        with contextlib.suppress(OSError, AssertionError):
             return keeper_pid(sandbox, project, name) != pid
-        except OSError:
-            return False
+        return False
 
     until(is_replaced, timeout=20)
 
