@@ -108,8 +108,14 @@ static int open_handle(struct state_db *db, struct error *err)
 	if (sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		return fail(db, "open", err);
 	sqlite3_busy_timeout(db->handle, BUSY_MS);
-	if (sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
-	                 NULL, NULL) != SQLITE_OK)
+	/*
+	 * There is one daemon (daemon.running is locked), so the file is its alone.  Then the
+	 * WAL's index is in memory: a file of it would need room, which a full disk has not.
+	 */
+	if (sqlite3_exec(db->handle,
+	                 "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+	                 "PRAGMA synchronous = NORMAL",
+	                 NULL, NULL, NULL) != SQLITE_OK)
 		return fail(db, "journal mode", err);
 	return check_schema(db, err);
 }
