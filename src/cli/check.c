@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "keeper/run_cgroup.h"
 #include "net/outbound.h"
+#include "oci/runtime_limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +184,35 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 	                  : "no cgroup v2");
 }
 
+/* By trying: see oci/runtime_limits.h. */
+static void check_limits(struct cli *cli unused_arg, struct finding *finding)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *shim = paths_libexec("locald-shim", &err);
+	cleanup_json json_t *can = shim ? runtime_limits_probe(shim, &err) : NULL;
+	const char *first = NULL, *name;
+	const json_t *why;
+
+	if (!can) {
+		worse(finding, CHECK_LIMITED);
+		strbuf_addf(&finding->text, "limits of containers: %s", err.text);
+		return;
+	}
+	json_object_foreach(can, name, why) {
+		cleanup_free char *missing = xasprintf("no %s", name);
+
+		add_item(&finding->text, json_is_null(why) ? name : missing);
+		if (!json_is_null(why) && !first)
+			first = json_string_value(why);
+	}
+	if (!first)
+		return;
+	worse(finding, CHECK_LIMITED);
+	strbuf_addf(&finding->text, " limits for containers: %s", first);
+	strbuf_adds(&finding->fix,
+	            "limits need root, or a cgroup that is delegated to you: see cgroups(7)");
+}
+
 static void check_programs(struct cli *cli unused_arg, struct finding *finding)
 {
 	/* Without the first nothing runs; the others are for containers and builds. */
@@ -337,8 +367,8 @@ static void check_watch(struct cli *cli, struct finding *finding)
 const struct check checks[CHECK_COUNT] = {
 	{"kernel.features", check_kernel},    {"container.ids", check_ids},
 	{"container.overlay", check_overlay}, {"container.network", check_way_out},
-	{"cgroup.v2", check_cgroup},          {"programs", check_programs},
-	{"run.dir", check_run_dir},           {"daemon.socket", check_daemon},
-	{"proxy.ports", check_ports},         {"files.watch", check_watch},
-	{"image.store", check_store},
+	{"cgroup.v2", check_cgroup},          {"container.limits", check_limits},
+	{"programs", check_programs},         {"run.dir", check_run_dir},
+	{"daemon.socket", check_daemon},      {"proxy.ports", check_ports},
+	{"files.watch", check_watch},         {"image.store", check_store},
 };

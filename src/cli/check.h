@@ -23,5 +23,5 @@ struct check {
 	void (*run)(struct cli *cli, struct finding *finding);
 };
 
-#define CHECK_COUNT 11
+#define CHECK_COUNT 12
 extern const struct check checks[CHECK_COUNT];

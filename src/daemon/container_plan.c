@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "oci/container_dir.h"
 #include "service/plan.h"
 
 #include <errno.h>
@@ -21,6 +22,21 @@ int container_runtime(const struct paths *paths, struct strv *argv, struct error
 	strv_add(argv, "--root");
 	strv_add(argv, root);
 	return 0;
+}
+
+#define REASON_MAX 256
+
+char *container_reason(const struct paths *paths, const char *project, const char *service)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	cleanup_free char *dir = paths_container_dir(paths, project, service);
+	cleanup_free char *path = xasprintf("%s/bundle/%s", dir, CONTAINER_REASON);
+
+	/* Most ends have no more to tell than a code. */
+	if (fs_read_file(path, REASON_MAX, &text, &ignored) < 0 || text.len == 0)
+		return NULL;
+	return strbuf_detach(&text);
 }
 
 char *container_id(const char *project, const char *service)

@@ -3,7 +3,7 @@
  * its health and stop commands run inside, and its image has its own ideas of
  * both, which hold where the configuration says nothing.
  *
- * Pure but for the look-up of the runtime's program.
+ * Pure but for the look-up of the runtime's program and of volumes' sources.
  */
 #pragma once
 
@@ -13,6 +13,10 @@ struct service_plan;
 
 /* "locald-shim --root DIR": what every command of the runtime begins with. */
 int container_runtime(const struct paths *paths, struct strv *argv, struct error *err);
+
+/* What the runtime noted about the end of a service's container; NULL: nothing. */
+char *container_reason(const struct paths *paths, const char *project,
+                       const char *service) must_check;
 
 /* The name of a service's container for the runtime. */
 char *container_id(const char *project, const char *service) must_check;

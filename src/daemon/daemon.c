@@ -262,6 +262,14 @@ static void on_cancel_prepare(uint64_t token, void *data)
 	prepare_cancel(data, token);
 }
 
+static char *explain_end(const char *project, const struct service_plan *plan, void *data)
+{
+	const struct daemon *daemon = data;
+
+	return plan->mode == PLAN_CONTAINER ? container_reason(&daemon->paths, project, plan->name)
+	                                    : NULL;
+}
+
 static void on_ports(const char *project, void *data)
 {
 	daemon_routes_changed(data);
@@ -280,6 +288,7 @@ static const struct supervisor_events supervisor_callbacks = {
 	.on_state = on_state,
 	.prepare = on_prepare,
 	.cancel_prepare = on_cancel_prepare,
+	.explain_end = explain_end,
 	.on_ports = on_ports,
 	.open_port = on_open_port,
 };

@@ -142,7 +142,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	const struct project *known = daemon_find_project(daemon, project);
 	int i = known ? project_index(known, service) : -1;
 	cleanup_free char *store = paths_image_store(&daemon->paths);
-	cleanup_free char *parent = NULL;
+	cleanup_free char *parent = NULL, *shim = NULL;
 	cleanup_json json_t *params = NULL;
 
 	if (i >= 0 && known->extras.items[i].data) {
@@ -156,13 +156,15 @@ static int begin(struct preparation *preparation, struct error *err)
 	if (i < 0 || !known->extras.items[i].bundle)
 		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
 	parent = path_dir(preparation->dir);
-	if (fs_mkdirs_private(parent, err) < 0)
+	shim = paths_libexec("locald-shim", err);
+	if (!shim || fs_mkdirs_private(parent, err) < 0)
 		return -1;
 	params = json_deep_copy(known->extras.items[i].bundle);
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", preparation->dir);
 	json_set_str(params, "hostname", service);
 	json_set_bool(params, "replace", true);
+	json_set_str(params, "shim", shim);
 	add_notify(daemon, project, service, params);
 	if (container_network_fill(daemon, params, preparation->container, false, err) < 0)
 		return -1;

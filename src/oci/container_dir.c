@@ -15,7 +15,7 @@
 #define BUNDLE_MAX    (4 * 1024 * 1024)
 
 struct bundle_paths {
-	char *bundle, *rootfs, *upper, *work, *resolv_conf, *hosts, *hostname;
+	char *bundle, *rootfs, *upper, *work, *resolv_conf, *hosts, *hostname, *reason;
 };
 
 static void bundle_paths_init(struct bundle_paths *paths, const char *dir)
@@ -25,6 +25,7 @@ static void bundle_paths_init(struct bundle_paths *paths, const char *dir)
 	paths->resolv_conf = path_join(dir, "bundle/resolv.conf");
 	paths->hosts = path_join(dir, "bundle/hosts");
 	paths->hostname = path_join(dir, "bundle/hostname");
+	paths->reason = path_join(dir, "bundle/" CONTAINER_REASON);
 	paths->upper = path_join(dir, "upper");
 	paths->work = path_join(dir, "work");
 }
@@ -36,6 +37,7 @@ static void bundle_paths_release(struct bundle_paths *paths)
 	free(paths->resolv_conf);
 	free(paths->hosts);
 	free(paths->hostname);
+	free(paths->reason);
 	free(paths->upper);
 	free(paths->work);
 }
@@ -130,6 +132,7 @@ static int write_config(const struct bundle_paths *at, const struct bundle_paths
 		.resolv_conf = final->resolv_conf,
 		.hosts = final->hosts,
 		.hostname = final->hostname,
+		.reason = final->reason,
 	};
 	cleanup_json json_t *config = runtime_config_new(request, &paths, user, map, err);
 	cleanup_free char *text = NULL;

@@ -2,6 +2,7 @@
  * container_dir - the directory of one container: its bundle and writable layer.
  *
  *   DIR/bundle/config.json, resolv.conf, hosts, hostname, rootfs/ (empty: a mount point)
+ *   DIR/bundle/reason      why it ended, written by the runtime where it knows
  *   DIR/upper/   the writable layer; owned by root of the container's namespace
  *   DIR/work/    overlayfs's own
  *
@@ -11,6 +12,8 @@
 #pragma once
 
 #include "oci/runtime_config.h"
+
+#define CONTAINER_REASON "reason"
 
 /*
  * Makes `dir` (its parent must exist).  EEXIST when it is there, unless `replace`:

@@ -10,6 +10,7 @@
 #include "oci/import.h"
 #include "oci/job_params.h"
 #include "oci/registry.h"
+#include "oci/runtime_limits.h"
 #include "oci/runtime_volumes.h"
 
 static int open_store(const json_t *params, struct store *ret, struct error *err)
@@ -290,8 +291,10 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	request.image = &image;
 	if (container_user_resolve(&store, &image, request.user ? request.user : image_user(&image),
 	                           &user, err) < 0 ||
-	    runtime_volumes_make(&request, &user, err) < 0 ||
-	    container_dir_create(dir, &request, json_get_bool(params, "replace", false), err) < 0)
+	    runtime_volumes_make(&request, &user, err) < 0)
+		return -1;
+	runtime_limits_adjust(json_get_str(params, "shim", NULL), &request, &warnings);
+	if (container_dir_create(dir, &request, json_get_bool(params, "replace", false), err) < 0)
 		return -1;
 	runtime_volumes_warn(&request, &user, &warnings);
 	json_object_set_new(fields, "warnings", json_from_strv(&warnings));

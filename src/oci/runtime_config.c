@@ -332,6 +332,7 @@ json_t *runtime_config_new(const struct container_request *request,
 	annotations = json_object();
 	json_set_str(annotations, "org.opencontainers.image.manifest.digest",
 	             request->image->manifest.digest);
+	json_set_str(annotations, "locald.reason", paths->reason);
 	json_object_set_new(config, "annotations", annotations);
 	json_object_set_new(config, "linux", linux_json(request, map));
 	if (request->network_hook.len > 0)

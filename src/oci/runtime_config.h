@@ -59,6 +59,7 @@ void container_request_release(struct container_request *request);
 struct container_paths {
 	const char *rootfs, *upper, *work;
 	const char *resolv_conf, *hosts, *hostname;
+	const char *reason; /* the runtime writes why it ended, where it knows more than a code */
 };
 
 struct container_user {

@@ -234,6 +234,7 @@ static void launch(struct service *service)
 	service->started_real_ns = service->ready_real_ns = service->exited_real_ns = 0;
 	service->last_exit = (struct service_exit){0};
 	free(take_ptr(service->end_reason));
+	free(take_ptr(service->end_cause));
 	(void)service_set_detail(service, NULL);
 	enter(service, SERVICE_STARTING);
 	service_keeper_spec(service, &spec);
@@ -402,6 +403,8 @@ static char *exit_text(const struct service *service)
 	snprintf(seconds, sizeof(seconds), "%.1f s", (double)exit->run_ms / 1000);
 	if (reason)
 		return xasprintf("was ended after %s: %s", seconds, reason);
+	if (service->end_cause)
+		return xasprintf("%s after %s", service->end_cause, seconds);
 	if (exit->signal)
 		return xasprintf("killed by SIG%s after %s", sigabbrev_np(exit->signal) ?: "?",
 		                 seconds);

@@ -120,6 +120,7 @@ static void on_keeper_lost(struct keeper_spec *ret, void *data)
 static void on_keeper_gone(const struct service_exit *exit, const struct error *err, void *data)
 {
 	struct service *service = data;
+	const struct supervisor_events *events = service->sup->events;
 
 	if (err) {
 		error_set(&service->failure, err->code, "%s", err->text);
@@ -129,6 +130,9 @@ static void on_keeper_gone(const struct service_exit *exit, const struct error *
 		return;
 	}
 	service->last_exit = *exit;
+	if (events->explain_end && exit->is_known && exit->code != 0 && !service->end_cause)
+		service->end_cause = events->explain_end(service->project->id, &service->plan,
+		                                         service->sup->data);
 	service->exited_real_ns = service->sup->world->real_ns(service->sup->world->data);
 	service_handle(service, EVENT_EXITED);
 }

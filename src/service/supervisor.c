@@ -44,6 +44,7 @@ void service_unref(struct service *service)
 	free(service->told_text);
 	free(service->run_mark);
 	free(service->end_reason);
+	free(service->end_cause);
 	free(service->warning);
 	free(service);
 }

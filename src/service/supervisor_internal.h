@@ -59,6 +59,7 @@ struct service {
 	char *told_text;
 	int64_t extended_until_ms; /* it asked for time to become ready; 0: never */
 	char *end_reason;          /* why we are ending this run, which makes it a failure */
+	char *end_cause; /* why it ended, where the runtime knows; NULL: its code says it */
 	struct log_match *match;
 
 	struct timer *due;   /* of a job: its next run */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "shim/container.h"
+#include "shim/oom.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -133,6 +134,7 @@ int cmd_run(const struct shim *shim, const struct command *self, int argc, char 
 	} else {
 		status = supervise(container.pidfd, container.state.pid, container.terminal, err);
 	}
+	oom_report(shim, &container, status);
 	if (making.request.is_kept)
 		return status;
 	destroyed = container_destroy(&container, &after);

@@ -68,6 +68,7 @@ int cmd_delete(const struct shim *, const struct command *, int, char **, struct
 int cmd_exec(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_features(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_kill(const struct shim *, const struct command *, int, char **, struct error *);
+int cmd_limits(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_list(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_net(const struct shim *, const struct command *, int, char **, struct error *);
 int cmd_pause(const struct shim *, const struct command *, int, char **, struct error *);

@@ -22,6 +22,7 @@ static const struct command commands[] = {
          cmd_exec},
 	{"features", "", "say what this runtime can do, as JSON", 0, 0, cmd_features},
 	{"kill", "ID [SIGNAL]", "send a signal to a container (TERM)", 1, 2, cmd_kill},
+	{"limits", "", "try which limits can be set here, as JSON", 0, 0, cmd_limits},
 	{"list", "", "list the containers", 0, 0, cmd_list},
 	{"net", "ID", "hand out sockets of a container's network", 1, 1, cmd_net},
 	{"pause", "ID", "freeze the processes of a container", 1, 1, cmd_pause},
