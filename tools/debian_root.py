@@ -30,6 +30,28 @@ OPTIONS = [
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/info/*",
 ]
+# What a server at work does not need; tests import these roots again and again.
+NOT_AT_WORK = (
+    "/usr/share/perl*", "/usr/lib/*/perl", "/usr/lib/*/perl5", "/usr/lib/*/libperl*",
+    "/usr/lib/*/gconv", "/usr/share/i18n", "/usr/share/bash-completion", "/var/lib/dpkg/info",
+    "/var/lib/apt", "/var/cache", "/usr/lib/apt", "/usr/lib/*/libapt*",
+)
+SLIM = ["--customize-hook=rm -rf " + " ".join(f'"$1"{path}' for path in NOT_AT_WORK)]
+# Only what PostgreSQL compiles queries with; it runs without.
+WITHOUT = {
+    "redis": SLIM,
+    "postgres": [
+        "--dpkgopt=path-exclude=/usr/lib/*/libLLVM*",
+        "--dpkgopt=path-exclude=/usr/lib/*/libz3*",
+        "--dpkgopt=path-exclude=/usr/lib/llvm*",
+        "--dpkgopt=path-exclude=/usr/lib/postgresql/*/lib/bitcode/*",
+        *SLIM,
+    ],
+}
+
+
+def options_of(name):
+    return [*OPTIONS, *WITHOUT.get(name, [])]
 
 
 def cache_folder():
@@ -42,14 +64,14 @@ def local_certificates():
 
 
 def tar_name(name):
-    recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES[name], *OPTIONS]).encode())
+    recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES[name], *options_of(name)]).encode())
     for certificate in local_certificates():
         recipe.update(certificate.read_bytes())
     return f"debian-{SUITE}-{recipe.hexdigest()[:12]}.tar"
 
 
 def make(tar, name):
-    options = [*OPTIONS, f"--include={','.join(PACKAGES[name])}"]
+    options = [*options_of(name), f"--include={','.join(PACKAGES[name])}"]
     if local_certificates() and "ca-certificates" in PACKAGES[name]:
         target = f'"$1{LOCAL_CERTIFICATES}"'
         options += [

@@ -206,6 +206,19 @@ static bool is_to_be_asked(const struct probe *probe)
 	       (result->verdict == PROBE_OK || result->verdict == PROBE_OTHER_PORT);
 }
 
+/* Is there a listener in the container whose port takes no connections outside yet? */
+static bool must_be_opened(struct probe *probe)
+{
+	const struct probe_result *result = &probe->result;
+
+	if (!probe->request.plan->has_own_network || probe->request.port == 0)
+		return false;
+	locate_inside(probe);
+	return result->verdict == PROBE_UNOPENED ||
+	       (result->verdict == PROBE_OTHER_PORT &&
+	        probe->request.opened_port != result->inside_port);
+}
+
 /* Where the service listens, without touching it. */
 static void locate(struct probe *probe)
 {
@@ -360,13 +373,23 @@ static void open_connection(struct probe *probe, bool ipv6)
 		fail(probe, xstrdup(err.text));
 }
 
+/* It may have begun to listen while the command ran: then its port is opened before it is ready. */
+static void judge_success(struct probe *probe)
+{
+	const struct probe_result located = probe->result;
+
+	if (!must_be_opened(probe))
+		probe->result = located;
+	finish(probe);
+}
+
 static void on_command_end(struct loop_source *source, const siginfo_t *info, void *data)
 {
 	struct probe *probe = data;
 
 	probe->pid = 0;
 	if (info->si_code == CLD_EXITED && info->si_status == 0)
-		finish(probe);
+		judge_success(probe);
 	else if (info->si_code == CLD_EXITED)
 		fail(probe, xasprintf("the health command exited with code %d", info->si_status));
 	else
@@ -387,7 +410,11 @@ static void run_command(struct probe *probe)
 		.new_session = true,
 	};
 
-	probe->result = (struct probe_result){.verdict = PROBE_OK, .port = probe->request.port};
+	/* A command need not have a listener; where there is one elsewhere, that stays to be said.
+	 */
+	if (probe->result.verdict != PROBE_OTHER_PORT)
+		probe->result =
+			(struct probe_result){.verdict = PROBE_OK, .port = probe->request.port};
 	probe->pid = argv->len > 0 ? child_spawn(&child, &err) : -1;
 	if (probe->pid < 0 ||
 	    loop_add_child(probe->loop, probe->pid, on_command_end, probe, &probe->child, &err) < 0)
@@ -416,7 +443,10 @@ struct probe *probe_new(struct loop *loop, struct listener_cache *cache,
 	probe->fd = -1;
 	probe->timer = loop_add_timer(loop, health->timeout_ms, on_timeout, probe);
 	if (health->kind == PLAN_HEALTH_COMMAND) {
-		run_command(probe);
+		if (must_be_opened(probe))
+			finish(probe);
+		else
+			run_command(probe);
 		return probe;
 	}
 	if (request->plan->has_own_network)
