@@ -214,6 +214,7 @@ int cmd_exec(const struct shim *shim, const struct command *self, int argc, char
 		return n;
 	root = state_open_root(shim->root, err);
 	if (root < 0 || state_load(&container.state, root, argv[0], err) < 0 ||
+	    state_wait_created(&container.state, err) < 0 ||
 	    check_running(&container.state, &options, err) < 0 ||
 	    state_load_config(&container.state, &container.spec, err) < 0 ||
 	    seal_self(&container.spec, err) < 0)

@@ -331,6 +331,8 @@ enum container_status state_status(const struct state *state)
 {
 	if (!is_process(state->pid, state->start_ticks))
 		return CONTAINER_STOPPED;
+	if (state_is_creating(state))
+		return CONTAINER_CREATING;
 	if (state_is_waiting(state))
 		return CONTAINER_CREATED;
 	return cgroup_is_frozen(&state->cgroup) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
@@ -339,9 +341,8 @@ enum container_status state_status(const struct state *state)
 const char *container_status_name(enum container_status status)
 {
 	static const char *const names[] = {
-		[CONTAINER_CREATED] = "created",
-		[CONTAINER_RUNNING] = "running",
-		[CONTAINER_PAUSED] = "paused",
+		[CONTAINER_CREATING] = "creating", [CONTAINER_CREATED] = "created",
+		[CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
 		[CONTAINER_STOPPED] = "stopped",
 	};
 

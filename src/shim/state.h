@@ -26,7 +26,13 @@ struct strv;
 
 #define STATE_ID_MAX 255
 
-enum container_status { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED, CONTAINER_STOPPED };
+enum container_status {
+	CONTAINER_CREATING, /* its process is not in its own root yet: nobody may join it */
+	CONTAINER_CREATED,
+	CONTAINER_RUNNING,
+	CONTAINER_PAUSED,
+	CONTAINER_STOPPED
+};
 
 struct state {
 	int dir;  /* ROOT/ID */
@@ -82,6 +88,13 @@ int state_extend_cgroup(struct state *state, const struct spec_resources *resour
                         bool wants_freezer, struct error *err);
 /* Others may have extended it: as it is on the disk. */
 int state_reload_cgroup(struct state *state, struct error *err);
+
+/* From before there is a process until its root, mounts and namespaces are its own. */
+int state_begin_creating(const struct state *state, struct error *err);
+void state_end_creating(const struct state *state);
+bool state_is_creating(const struct state *state);
+/* Until that is over, or its process; ERR_TIMEOUT after some seconds. */
+int state_wait_created(const struct state *state, struct error *err);
 
 /* The socket that `start` connects to. */
 int state_listen_start(const struct state *state, struct error *err);

@@ -1,10 +1,13 @@
 #include "shim/state.h"
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -52,4 +55,46 @@ bool state_is_waiting(const struct state *state)
 void state_remove_start(const struct state *state)
 {
 	unlinkat(state->dir, NAME, 0);
+}
+
+#define CREATING       "creating"
+#define CREATE_WAIT_MS 10000
+#define RECHECK_MS     100
+
+int state_begin_creating(const struct state *state, struct error *err)
+{
+	if (mknodat(state->dir, CREATING, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "container `%s`", state->id);
+	return 0;
+}
+
+void state_end_creating(const struct state *state)
+{
+	unlinkat(state->dir, CREATING, 0);
+}
+
+bool state_is_creating(const struct state *state)
+{
+	return faccessat(state->dir, CREATING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int state_wait_created(const struct state *state, struct error *err)
+{
+	cleanup_close int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char dir[32], events[4096];
+
+	/* Without a watch it is looked at now and then. */
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", state->dir);
+	if (watch >= 0 && inotify_add_watch(watch, dir, IN_DELETE | IN_DELETE_SELF) < 0)
+		close_fd(&watch);
+	for (int waited = 0; state_status(state) == CONTAINER_CREATING; waited += RECHECK_MS) {
+		struct pollfd polled = {.fd = watch, .events = POLLIN};
+
+		if (waited >= CREATE_WAIT_MS)
+			return error_set(err, ERR_TIMEOUT, "container `%s` is still being created",
+			                 state->id);
+		if (poll(&polled, 1, RECHECK_MS) > 0 && read(watch, events, sizeof(events)) < 0)
+			continue;
+	}
+	return 0;
 }

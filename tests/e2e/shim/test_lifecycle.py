@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from support.waiting import until
+
 from . import conftest
 
 FOREVER = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
@@ -410,3 +412,26 @@ def test_a_namespace_path_that_is_none(shim, bundle):
         if namespace["type"] == "network":
             namespace["path"] = "/nosuch"
     assert "network namespace /nosuch" in shim.run(bundle.write(), check=1).stderr
+
+
+def test_exec_never_sees_the_root_of_the_host(shim, bundle):
+    """A process that is still on its way into its own root is not joined: exec waits for it."""
+    fifo = shim.folder / "go"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    bundle.config["hooks"] = {"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", f"read line < {fifo}"]}]}
+    bundle.sh("while :; do sleep 0.05; done")
+    run = shim.start("run", "--bundle", bundle.path, "c")
+    until(lambda: shim("state", "c").returncode == 0 and
+          shim.state_of()["status"] == "creating")
+    late = shim.start("exec", "c", "/bin/sh", "-c", f"echo in; ls /; ls {fifo} 2>/dev/null; :")
+    with pytest.raises(subprocess.TimeoutExpired):
+        late.wait(0.5)
+    fifo.write_text("go\n")
+    listed, err = late.communicate(timeout=30)
+    assert late.returncode == 0, err
+    assert str(fifo) not in listed and "boot" not in listed.split(), listed
+    assert shim.state_of()["status"] == "running"
+    shim("kill", "c", "KILL", check=0)
+    run.wait(30)
