@@ -85,10 +85,10 @@ struct supervisor_events {
 	/* With a network of its own the service listens on `inside_port`: its port may open. */
 	void (*open_port)(const char *project, const struct service_plan *plan, int inside_port,
 	                  void *data);
-	/* A run ended badly: a line that says why, if more is known than its code; owned. */
-	char *(*explain_end)(const char *project, const struct service_plan *plan, void *data);
 	/* A route changed: port, readiness or liveness of a service that has a port. */
 	void (*on_ports)(const char *project, void *data);
+	/* A run ended badly: a line that says why, if more is known than its code; owned. */
+	char *(*explain_end)(const char *project, const struct service_plan *plan, void *data);
 };
 
 /* How one service came out of an operation. */
