@@ -53,9 +53,7 @@ static int run(struct cli *cli, int argc unused_arg, char **argv unused_arg,
 	if (cli_find_project(cli, err) < 0) {
 		if (err->code != ERR_NOT_FOUND)
 			return -1;
-		strbuf_adds(&out,
-		            "no project here: `locald init` writes a locald.toml for this folder,\n"
-		            "`locald try COMMAND` runs something without one\n\n");
+		strbuf_adds(&out, "no project here\n");
 		error_release(err);
 	} else {
 		status = project_status(cli, err);
