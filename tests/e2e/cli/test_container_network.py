@@ -225,6 +225,48 @@ def test_connections_go_on_without_a_daemon(store):
     project.run("stop")
 
 
+class Caller(threading.Thread):
+    """Connects, asks and reads the answer, again and again, until it is stopped."""
+
+    def __init__(self, service):
+        super().__init__()
+        self.service, self.answered, self.failures = service, 0, []
+        self.is_over = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.is_over.is_set():
+            try:
+                with connect(self.service) as sock:
+                    sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    assert b" 200 OK" in read_all(sock)
+                    self.answered += 1
+            except (OSError, AssertionError) as failure:
+                self.failures.append(repr(failure))
+
+    def stop(self):
+        self.is_over.set()
+        self.join()
+
+
+def test_a_killed_daemon_while_connections_flow(store):
+    project = store.project(container("web", "exec locald-svc listen , wait"), name="flow")
+    project.up()
+    caller = Caller(project.service("web"))
+    try:
+        for _ in range(3):
+            before = caller.answered
+            until(lambda: caller.answered > before + 50)
+            store.kill_daemon()
+            killed = caller.answered
+            until(lambda: caller.answered > killed + 50)
+            assert project.service("web")["ready"]
+    finally:
+        caller.stop()
+    assert not caller.failures, caller.failures[:5]
+    project.run("stop")
+
+
 def test_another_port_is_found_and_told(store):
     project = store.project(
         container("web", "exec httpd -f -p 0.0.0.0:8080 -h /srv/www"), name="elsewhere")
