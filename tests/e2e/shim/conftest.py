@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import time
@@ -164,8 +163,10 @@ class Shim:
         self.program, self.user, self.folder = program, user, folder
         self.state = folder / "state"
         self.count = 0
+        self.words = set()  # all that was ever said, names of containers among it
 
     def command(self, *args):
+        self.words.update(map(str, args))
         return [str(self.program), "--root", str(self.state), *map(str, args)]
 
     def __call__(self, *args, check=None, **kwargs):
@@ -269,18 +270,17 @@ def program():
 
 
 def mounts_of_host():
-    return sorted(
-        line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    """But for those of other tests, which have folders like ours."""
+    points = (line.split()[4] for line in
+              pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    return sorted(point for point in points
+                  if not point.startswith("/tmp/ld-") or f"-{os.getpid()}-" in point)
 
 
-# A keeper's cgroup: those of other tests' services come and go.
-KEEPERS = re.compile(r"^locald-[0-9a-f]{16}(\.\d+)?$")
-
-
-def cgroups_of_host():
-    """Those with our name; cgroups of others come and go while we look."""
+def cgroups_of(shim):
+    """Those of containers that were asked for; others come and go while we look."""
     return {os.path.join(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
-            for name in names if "locald-" in name and not KEEPERS.match(name)}
+            for name in names if name.startswith("locald-") and name[7:] in shim.words}
 
 
 def processes_of(program):
@@ -319,14 +319,14 @@ def open_and_retry(function, path, _):
 
 
 def audited(shim):
-    mounts, cgroups = mounts_of_host(), cgroups_of_host()
+    mounts = mounts_of_host()
     try:
         yield shim
         for container in shim("list", "-q").stdout.split():
             shim("delete", "--force", container)
         assert not wait_gone(lambda: processes_of(shim.program)), "a process of the shim is left"
         assert mounts_of_host() == mounts, "a mount is left on the host"
-        assert cgroups_of_host() == cgroups, "a cgroup is left"
+        assert not wait_gone(lambda: cgroups_of(shim)), "a cgroup is left"
         assert not shim.state.exists() or not list(shim.state.iterdir()), "a state is left"
     finally:
         # The kernel makes an overlay's inner work folder without any permission.

@@ -155,12 +155,13 @@ def test_no_cgroup_of_v1_is_writable_for_root_of_the_host(root_shim, options):
     assert root_shim.output(bundle, cgroup_attacks()) == "end\n"
 
 
-def test_the_hosts_cgroups_are_not_seen_with_a_namespace(shim, bundle):
-    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro"])
-    bundle.config["linux"]["cgroupsPath"] = f"/ld-shim-{os.getpid()}" if \
-        shim.user.name == "root" else None
-    out = shim.output(bundle, "cat /proc/self/cgroup; find /sys/fs/cgroup -name 'locald-*'")
-    assert all(line.endswith(":/") for line in out.split()), out
+def test_the_hosts_cgroups_are_not_seen_from_an_own_one(root_shim):
+    """An ordinary user's container without a delegated cgroup is in its caller's."""
+    bundle = root_shim.new_bundle().mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro"])
+    bundle.config["linux"]["cgroupsPath"] = f"/ld-shim-{os.getpid()}"
+    with root_shim.running(root_shim.new_bundle(), container="other"):
+        out = root_shim.output(bundle, "cat /proc/self/cgroup; find /sys/fs/cgroup -mindepth 2 -type d")
+    assert out and all(line.endswith(":/") for line in out.split()), out
 
 
 def test_what_the_kernel_must_not_show(shim, bundle):
