@@ -31,16 +31,21 @@ struct making {
 	pid_t pid;
 };
 
-static void making_release(struct making *making)
+static void making_close(struct making *making)
 {
-	plan_release(&making->plan);
-	cgroup_host_release(&making->cgroups);
 	for (size_t i = 0; i < 2; i++)
 		close_fd(&making->sync[i]);
 	for (size_t i = 0; i < NS_COUNT; i++)
 		close_fd(&making->joined[i]);
 	close_fd(&making->start_socket);
 	close_fd(&making->console_socket);
+}
+
+static void making_release(struct making *making)
+{
+	making_close(making);
+	plan_release(&making->plan);
+	cgroup_host_release(&making->cgroups);
 }
 
 int write_pid_file(const char *path, pid_t pid, struct error *err)
@@ -232,6 +237,10 @@ static void undo(struct container *container, struct making *making)
 {
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 
+	/* Removing takes descriptors, of which there may be none left. */
+	making_close(making);
+	close_fd(&making->plan.proc);
+	close_fd(&making->plan.exe);
 	/* The first error is the one to report; what is undone is ours alone. */
 	if (making->pid > 0) {
 		kill(making->pid, SIGKILL);

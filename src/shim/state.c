@@ -135,8 +135,11 @@ int state_new(struct state *state, int root, const char *id, struct error *err)
 	if (make_own(root, id, err) < 0)
 		return -1;
 	state->dir = open_own(root, id, err);
-	if (state->dir < 0)
+	if (state->dir < 0) {
+		/* As when no descriptor is left: what we have just made goes again. */
+		unlinkat(root, id, AT_REMOVEDIR);
 		return -1;
+	}
 	clock_format_utc(clock_real_ns(), created);
 	state->id = xstrdup(id);
 	state->created = xstrdup(created);

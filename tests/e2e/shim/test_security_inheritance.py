@@ -56,7 +56,7 @@ def limited(**limits):
 
 
 @pytest.mark.parametrize("limits", [
-    {"NOFILE": 3}, {"NOFILE": 5}, {"NOFILE": 24}, {"FSIZE": 0}, {"FSIZE": 100}, {"NPROC": 1},
+    *({"NOFILE": n} for n in (3, 4, 5, 6, 7, 9, 12, 24)), {"FSIZE": 0}, {"FSIZE": 100}, {"NPROC": 1},
     {"AS": 1 << 20}, {"AS": 64 << 20}, {"STACK": 16384}, {"DATA": 4096}, {"MEMLOCK": 0}, {"CORE": 0},
     {"MSGQUEUE": 0}, {"SIGPENDING": 0},
 ], ids=lambda limits: "-".join(f"{k}{v}" for k, v in limits.items()))
