@@ -8,6 +8,7 @@
 * every command of `locald __surface` has a section in docs/cli.md that mentions its options, and
   every section has a command
 * every key of `locald config schema` is in docs/configuration.md
+* docs/oci-conformance.md has a table of counts, as tools/oci_conformance.py writes it
 * docs/reliability.md has the rows of tests/e2e/reliability, called as they are there
 """
 
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import tomllib
 
+import oci_conformance
 import reliability
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -245,6 +247,7 @@ def main():
     if program:
         problems += [*check_command_pages(line), *check_keys(program)]
     problems += reliability.page_problems()
+    problems += oci_conformance.page_problems()
     print(*problems, sep="\n", end="\n" if problems else "")
     print(f"docs: {len(pages)} pages, {len(problems)} problems")
     return 1 if problems else 0
