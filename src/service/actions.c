@@ -1,8 +1,6 @@
 #include "service/log_reader.h"
 #include "service/supervisor_internal.h"
 
-#include <signal.h>
-
 /* Seconds before the next try, by the number of crashes in a row. */
 static const int backoff_s[] = {0, 1, 2, 4, 8, 16, 30};
 
@@ -64,6 +62,7 @@ static void end_run(struct service *service)
 	service->keeper_pid = service->pid = 0;
 	service->start_ticks = 0;
 	service->ready = service->has_settled = service->is_overdue = false;
+	service->is_found_stopping = false;
 	service->port = service->other_port = service->inside_port = 0;
 	service->is_ipv6_only = service->is_degraded = false;
 	free(take_ptr(service->warning));
@@ -238,6 +237,8 @@ static void launch(struct service *service)
 	(void)service_set_detail(service, NULL);
 	enter(service, SERVICE_STARTING);
 	service_keeper_spec(service, &spec);
+	/* Before there is a process: it may not live long. */
+	world->oom_begin(&service->oom, 0, world->data);
 	service->keeper = world->keeper_start(&spec, &service_keeper_events, service, world->data,
 	                                      &service->failure);
 	if (!service->keeper)
@@ -392,25 +393,6 @@ static void run(struct service *service)
 	mark_ready(service);
 }
 
-static char *exit_text(const struct service *service)
-{
-	const struct service_exit *exit = &service->last_exit;
-	const char *reason = service->end_reason;
-	char seconds[32];
-
-	if (!exit->is_known)
-		return xstrdup("its keeper was lost: its exit code is unknown");
-	snprintf(seconds, sizeof(seconds), "%.1f s", (double)exit->run_ms / 1000);
-	if (reason)
-		return xasprintf("was ended after %s: %s", seconds, reason);
-	if (service->end_cause)
-		return xasprintf("%s after %s", service->end_cause, seconds);
-	if (exit->signal)
-		return xasprintf("killed by SIG%s after %s", sigabbrev_np(exit->signal) ?: "?",
-		                 seconds);
-	return xasprintf("exited with code %d after %s", exit->code, seconds);
-}
-
 /* What a shell or the keeper says when there is nothing to run: trying again will not help. */
 static bool cannot_run(const struct service *service, bool was_ready)
 {
@@ -462,13 +444,14 @@ static bool was_interrupted(const struct service *service)
 {
 	const struct service_exit *exit = &service->last_exit;
 
-	return exit->never_began || (exit->requested && service->state == SERVICE_STARTING);
+	return exit->never_began || (exit->requested && (service->state == SERVICE_STARTING ||
+	                                                 service->is_found_stopping));
 }
 
 /* It ended by itself. */
 static void settle(struct service *service)
 {
-	cleanup_free char *text = exit_text(service);
+	cleanup_free char *text = service_exit_text(service);
 	bool was_ready =
 		service->ready || service->state == SERVICE_UNHEALTHY || service->has_settled;
 

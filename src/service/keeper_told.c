@@ -92,6 +92,8 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 		service->run = status->run;
 		free(take_ptr(service->fingerprint));
 	}
+	if (!service->oom.dir)
+		service->sup->world->oom_begin(&service->oom, keeper, service->sup->world->data);
 	take_drops(service, status);
 	set_degraded(service, status->degraded);
 	if (status->state == KEEPER_RUNNING) {
@@ -99,8 +101,10 @@ static void on_keeper_status(const struct keeper_status *status, pid_t keeper, v
 		take_notes(service, status);
 	} else if (status->state == KEEPER_STOPPING && service->state != SERVICE_STOPPING &&
 	           !service->end_reason) {
-		if (service->state == SERVICE_STARTING)
+		if (service->state == SERVICE_STARTING) {
+			service->is_found_stopping = true;
 			service_handle(service, EVENT_STARTED);
+		}
 		readiness_end(service);
 		service->ready = false;
 		(void)service_set_detail(service, "its tree is being stopped");

@@ -45,6 +45,7 @@ void service_unref(struct service *service)
 	free(service->run_mark);
 	free(service->end_reason);
 	free(service->end_cause);
+	oom_watch_release(&service->oom);
 	free(service->warning);
 	free(service);
 }

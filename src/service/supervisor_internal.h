@@ -1,12 +1,12 @@
 /*
- * supervisor_internal - what the files of the supervisor share; nobody else
- * includes it.
+ * supervisor_internal - what the files of the supervisor share, and nobody else.
  *
  *   supervisor.c  projects, services, snapshots, the public verbs
  *   operation.c   the queue: what an operation sends to which service, and when
  *   actions.c     what the table's actions do to one service
  *   deps.c        conditions between services
  *   keeper_told.c what a keeper is given, and what follows from what it tells
+ *   exit_text.c   how a run ended, in words
  *   readiness.c   probes, before and after ready
  *   schedule.c    when a job is due
  *   adopt.c       after a restart of the daemon
@@ -38,12 +38,13 @@ struct service {
 	ARRAY(struct service_link) links;
 	enum service_state state;
 	bool ready, wanted;
-	bool has_settled;  /* without a probe: lives long enough to be called up */
-	bool is_overdue;   /* start_period has passed without ready */
-	bool is_doomed;    /* an operation is going to stop it: not to be depended on */
-	bool is_removed;   /* forgotten once at rest */
-	bool is_held;      /* blocked once it ends: its configuration is not approved */
-	bool ignores_deps; /* started with no_deps */
+	bool has_settled;       /* without a probe: lives long enough to be called up */
+	bool is_overdue;        /* start_period has passed without ready */
+	bool is_doomed;         /* an operation is going to stop it: not to be depended on */
+	bool is_removed;        /* forgotten once at rest */
+	bool is_held;           /* blocked once it ends: its configuration is not approved */
+	bool ignores_deps;      /* started with no_deps */
+	bool is_found_stopping; /* somebody had told its keeper so before we met it */
 	bool starts_after, blocks_after; /* once it has stopped */
 	uint32_t run;
 	char *fingerprint; /* of that run */
@@ -58,8 +59,9 @@ struct service {
 	bool is_told_ready, is_told_stopping;
 	char *told_text;
 	int64_t extended_until_ms; /* it asked for time to become ready; 0: never */
-	char *end_reason;          /* why we are ending this run, which makes it a failure */
-	char *end_cause; /* why it ended, where the runtime knows; NULL: its code says it */
+	struct oom_watch oom;
+	char *end_reason; /* why we are ending this run, which makes it a failure */
+	char *end_cause;  /* why it ended, where the runtime knows; NULL: its code says it */
 	struct log_match *match;
 
 	struct timer *due;   /* of a job: its next run */
@@ -175,6 +177,9 @@ static inline pid_t service_root(const struct service *service)
 {
 	return service->is_degraded ? service->pid : service->keeper_pid;
 }
+
+/* exit_text.c: of the last run; once for each, as what it says of memory is counted. */
+char *service_exit_text(struct service *service) must_check;
 
 /* schedule.c */
 /* Sets the timer for the next run of a job, unless it is set. */

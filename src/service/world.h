@@ -8,6 +8,7 @@
 #pragma once
 
 #include "keeper/protocol.h"
+#include "service/oom.h"
 #include "service/plan.h"
 #include "service/supervisor.h"
 
@@ -95,6 +96,11 @@ struct supervisor_world {
 
 	/* -1 with an error that names the holder when the port cannot be had. */
 	int (*port_check)(const struct service_plan *plan, void *data, struct error *err);
+
+	/* Begins to watch the memory of a process (0: of what is started next), see oom.h … */
+	void (*oom_begin)(struct oom_watch *watch, pid_t pid, void *data);
+	/* … and tells whether it ran out; *ret_limit is 0 when it is the machine's. */
+	bool (*oom_look)(const struct oom_watch *watch, uint64_t *ret_limit, void *data);
 
 	/* The last lines of a run, for a crash. */
 	void (*last_lines)(const char *log_dir, uint32_t run, size_t max, struct strv *ret,

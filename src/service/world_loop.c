@@ -182,6 +182,19 @@ static int port_check(const struct service_plan *plan, void *data, struct error 
 	return -1;
 }
 
+static void oom_begin(struct oom_watch *watch, pid_t pid, void *data)
+{
+	oom_watch_begin(watch, pid);
+}
+
+static bool oom_look(const struct oom_watch *watch, uint64_t *ret_limit, void *data)
+{
+	if (!oom_watch_look(watch))
+		return false;
+	*ret_limit = oom_watch_limit(watch);
+	return true;
+}
+
 static void last_lines(const char *log_dir, uint32_t run, size_t max, struct strv *ret, void *data)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -208,6 +221,8 @@ struct supervisor_world world_loop_make(struct world_loop *self)
 		.log_match_start = log_match_start,
 		.log_match_free = free_log_match,
 		.port_check = port_check,
+		.oom_begin = oom_begin,
+		.oom_look = oom_look,
 		.last_lines = last_lines,
 	};
 }

@@ -137,9 +137,7 @@ def test_killed_at_each_fault_point(project, svc, row):
 
 
 def test_keepers_killed_at_each_fault_point(project, svc, row):
-    # What a keeper leaves behind that was killed while its program runs is the story of R03.
-    points = [name for name, file in faults.points().items()
-              if faults.is_of_keeper(file) and name != "keeper.after_fork"]
+    points = [name for name, file in faults.points().items() if faults.is_of_keeper(file)]
     wanted = [f"{name}:kill" for name in points]
     slowest = check_faults(project, svc, wanted, VALID | FAILED)
     row.figure("killed at a point of the keeper, valid afterwards", f"{len(wanted)}/{len(wanted)}")

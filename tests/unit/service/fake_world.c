@@ -290,6 +290,18 @@ static void log_match_free(struct log_match *match, void *data)
 	free(match);
 }
 
+static void oom_begin(struct oom_watch *watch, pid_t pid, void *data)
+{
+}
+
+static bool oom_look(const struct oom_watch *watch, uint64_t *ret_limit, void *data)
+{
+	const struct fake_world *fake = data;
+
+	*ret_limit = fake->oom_limit;
+	return fake->is_out_of_memory;
+}
+
 static int port_check(const struct service_plan *plan, void *data, struct error *err)
 {
 	if (plan->port == ((struct fake_world *)data)->taken_port)
@@ -321,6 +333,8 @@ void fake_init(struct fake_world *fake)
 		.log_match_start = log_match_start,
 		.log_match_free = log_match_free,
 		.port_check = port_check,
+		.oom_begin = oom_begin,
+		.oom_look = oom_look,
 		.last_lines = last_lines,
 	};
 }

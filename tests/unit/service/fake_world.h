@@ -41,6 +41,8 @@ struct fake_world {
 	ARRAY(struct timer *) timers;
 	ARRAY(struct keeper *) keepers; /* alive */
 	struct behaviour behaviours[16];
+	bool is_out_of_memory;
+	uint64_t oom_limit;
 	int taken_port; /* port_check() refuses it */
 	int starts;     /* keepers started */
 	enum keeper_op last_command;

@@ -318,6 +318,31 @@ static void test_adopt_leaves_a_completed_oneshot(void **state)
 	assert_int_equal(f->fake.starts, 0);
 }
 
+static void test_out_of_memory_is_named(void **state)
+{
+	struct fixture *f = *state;
+	struct behaviour *behaviour = fake_behaviour(&f->fake, "web");
+
+	add(f, "web", NULL)->restart = PLAN_RESTART_NO;
+	behaviour->exit_after_ms = 100;
+	behaviour->exit_signal = 9;
+	f->fake.is_out_of_memory = true;
+	f->fake.oom_limit = 64u << 20;
+	apply(f);
+	fake_run(&f->fake, 1000);
+	assert_string_equal(find(f, "web").detail,
+	                    "killed: out of memory (limit 64 MiB) after 0.1 s");
+	f->fake.oom_limit = 0;
+	apply(f);
+	fake_run(&f->fake, 1000);
+	assert_non_null(strstr(find(f, "web").detail, "out of memory (the machine's)"));
+	/* Another end has nothing to do with it. */
+	behaviour->exit_signal = 11;
+	apply(f);
+	fake_run(&f->fake, 1000);
+	assert_string_equal(find(f, "web").detail, "killed by SIGSEGV after 0.1 s");
+}
+
 static void test_a_lost_keeper_is_not_guessed_about(void **state)
 {
 	struct fixture *f = *state;
@@ -383,6 +408,7 @@ int main(void)
 		TEST(test_adopt_goes_on_with_a_crash_and_a_stop),
 		TEST(test_adopt_starts_what_never_began),
 		TEST(test_adopt_finishes_a_restart),
+		TEST(test_out_of_memory_is_named),
 		TEST(test_adopt_finishes_a_stop),
 		TEST(test_adopt_leaves_a_completed_oneshot),
 		TEST(test_a_lost_keeper_is_not_guessed_about),
