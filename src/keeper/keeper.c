@@ -67,7 +67,8 @@ static int open_socket(struct keeper *keeper, struct error *err)
 static int open_notify(struct keeper *keeper, struct error *err)
 {
 	if (keeper->spec->notify)
-		keeper->notify_fd = notify_open(keeper->spec->notify, err);
+		keeper->notify_fd = notify_open(keeper->spec->notify,
+		                                keeper->spec->notify_shared ? 0666 : 0600, err);
 	return keeper->spec->notify && keeper->notify_fd < 0 ? -1 : 0;
 }
 

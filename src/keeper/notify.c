@@ -67,7 +67,7 @@ void notify_parse(const char *data, size_t len, struct notify_message *ret)
 	}
 }
 
-int notify_open(const char *path, struct error *err)
+int notify_open(const char *path, mode_t mode, struct error *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	cleanup_close int fd = -1;
@@ -80,7 +80,7 @@ int notify_open(const char *path, struct error *err)
 		return error_errno(err, errno, "socket");
 	(void)unlink(path);
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0666) < 0)
+	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, mode) < 0)
 		return error_errno(err, errno, "%s", path);
 	return take_fd(fd);
 }

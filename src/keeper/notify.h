@@ -43,10 +43,10 @@ struct notify_sender {
 };
 
 /*
- * Binds the socket; `path` fits a sun_path, for services bind it as it is.  It is 0666, since
- * a container may run as any of its users: its folder (0700) keeps others out.
+ * Binds the socket; `path` fits a sun_path, for services bind it as it is.  A container may run
+ * as any of its users, so its socket is for all: the folder (0700) keeps others out.
  */
-int notify_open(const char *path, struct error *err);
+int notify_open(const char *path, mode_t mode, struct error *err);
 /*
  * Takes one message; its length, or -1 when there is none.  What is longer than the
  * limit is told as empty.

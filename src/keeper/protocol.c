@@ -51,6 +51,7 @@ static const struct field spec_fields[] = {
 	{"env", FIELD_LIST, SPEC(env), 0, 0, true},
 	{"stop_arg", FIELD_LIST, SPEC(stop_args), 0, 0, true},
 	{"notify", FIELD_TEXT, SPEC(notify), 0, 0, true},
+	{"notify_shared", FIELD_BOOL, SPEC(notify_shared), 0, 1, true},
 	{"stdin", FIELD_BOOL, SPEC(has_stdin), 0, 1, true},
 	{"signal_leader", FIELD_BOOL, SPEC(signals_leader), 0, 1, true},
 	{"cgroup", FIELD_BOOL, SPEC(has_cgroup), 0, 1, true},

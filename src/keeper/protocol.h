@@ -36,6 +36,7 @@ struct keeper_spec {
 	uint32_t segment_count;
 	struct strv args, env, stop_args;
 	char *notify;        /* datagram socket for sd_notify(3); NULL: none */
+	bool notify_shared;  /* for users besides ours, as a container has; its folder is private */
 	bool has_cgroup;     /* in a cgroup of its own, where one can be made */
 	bool has_stdin;      /* without tty: standard input is a pipe, for those who attach */
 	bool signals_leader; /* signals are for the leader alone, which passes them on as it sees

@@ -183,6 +183,8 @@ void service_keeper_spec(const struct service *service, struct keeper_spec *ret)
 		/* A container has its own. */
 		.has_cgroup = plan->mode == PLAN_HOST,
 		.signals_leader = plan->mode == PLAN_CONTAINER,
+		/* Its users have ids of their own. */
+		.notify_shared = plan->mode == PLAN_CONTAINER,
 	};
 	cut_log(plan->log_bytes, ret);
 	strv_copy(&ret->args, service->argv.len ? &service->argv : &plan->argv);

@@ -80,7 +80,7 @@ static int test_socket(char **ret_path)
 
 	assert_non_null(mkdtemp(dir));
 	*ret_path = xasprintf("%s/web.notify", dir);
-	fd = notify_open(*ret_path, &err);
+	fd = notify_open(*ret_path, 0600, &err);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -112,7 +112,7 @@ static void test_the_sender_is_named(void **state)
 	pid_t child;
 
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0666);
+	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(notify_receive(fd, data, &sender), -1);
 	child = fork();
 	if (child == 0)
@@ -173,7 +173,7 @@ static void test_a_path_that_does_not_fit(void **state)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup_free char *path = xasprintf("/tmp/%0108d", 0);
 
-	assert_int_equal(notify_open(path, &err), -1);
+	assert_int_equal(notify_open(path, 0600, &err), -1);
 	assert_int_equal(err.code, ENAMETOOLONG);
 }
 
