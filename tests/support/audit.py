@@ -127,30 +127,41 @@ def cgroups():
     return {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
 
 
-RUN_CGROUP = re.compile(r".*/locald-([0-9a-f]{16})\.[0-9]+$")
+# What locald names a cgroup: of a keeper's run (src/keeper/run_cgroup.c), of a container by its
+# project and service, and of a phase of a build.  Others, with names of their own, come and go.
+RUN_CGROUP = re.compile(r"locald-([0-9a-f]{16})\.[0-9]+$")
+CONTAINER_CGROUP = re.compile(r"locald-(.+-[0-9a-f]{8})\..+$")
+BUILD_CGROUP = re.compile(r"locald-build-[0-9]+-")
+
+STATES = ("state/locald", "home/.local/state/locald/sandbox/*/state")
 
 
 def log_hashes(root):
-    """Of a sandbox, as its keepers have them in the names of cgroups (src/keeper/run_cgroup.c)."""
-    for pattern in ("state/locald/logs/*/*", "home/.local/state/locald/sandbox/*/state/logs/*/*"):
-        for folder in root.glob(pattern):
-            value = 0xCBF29CE484222325
-            for byte in os.fsencode(folder):
-                value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-            yield f"{value:016x}"
+    """Of a sandbox, as its keepers have them in the names of cgroups."""
+    for folder in (path for state in STATES for path in root.glob(f"{state}/logs/*/*")):
+        value = 0xCBF29CE484222325
+        for byte in os.fsencode(folder):
+            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+        yield f"{value:016x}"
+
+
+def project_ids(root):
+    return {path.name for state in STATES for path in root.glob(f"{state}/logs/*")}
 
 
 def left_cgroups(root, before):
-    """Not the runs of other sandboxes, which may be at work beside this one."""
-    ours = set(log_hashes(root))
+    """Not those of other sandboxes, which may be at work beside this one."""
+    runs, projects = set(log_hashes(root)), project_ids(root)
     for path in sorted(cgroups() - before):
-        run = RUN_CGROUP.match(path)
-        if not run or run[1] in ours:
+        name = os.path.basename(path)
+        run, container = RUN_CGROUP.match(name), CONTAINER_CGROUP.match(name)
+        if run and run[1] in runs or container and container[1] in projects or BUILD_CGROUP.match(name):
             yield f"cgroup {path}"
 
 
-def leaks(root, tag, processes_before, cgroups_before, others=frozenset(), patience=5.0):
-    """What is left, after at most `patience` seconds in which processes that were told to end do."""
+def leaks(root, tag, processes_before, cgroups_before, others=frozenset(), patience=30.0):
+    """What is left, after at most `patience` seconds in which processes that were told to end do:
+    a machine that is busy with something else takes its time."""
     deadline = time.monotonic() + patience
     while True:
         reap()

@@ -229,7 +229,7 @@ class Sandbox:
         """Ends everything the public way, when anything runs."""
         self.attempt("server", "shutdown", "--services", timeout=60)
 
-    def leaks(self, others=frozenset(), patience=5.0):
+    def leaks(self, others=frozenset(), patience=30.0):
         return audit.leaks(self.root, self.tag, self.processes_before, self.cgroups_before, others,
                            patience)
 

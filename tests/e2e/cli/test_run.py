@@ -10,6 +10,7 @@ from support.pty import Terminal
 from support.waiting import until
 
 from .conftest import with_app
+from .test_plan import blocked_edit
 
 ENV = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -149,18 +150,17 @@ def test_bad_input(web):
     assert "comand" in web.fail("run", "web", "--", "true", status=2).err
 
 
-def test_exec_has_the_environment_that_runs_whatever_was_edited_since(web):
-    web.write("locald.toml", """
-        [services.web]
-        command = "python3 app.py"
-        env = { FLAVOUR = "before" }
-    """)
-    web.up()
-    web.write("locald.toml", """
-        [services.web]
-        command = "python3 app.py"
-        env = { FLAVOUR = "after" }
-    """)
+FLAVOUR = """
+    [services.web]
+    command = "python3 app.py"
+    env = {{ FLAVOUR = "{}" }}
+"""
+
+
+def test_exec_has_the_environment_that_runs_whatever_is_written_since(web):
+    """What came by a checkout does not run before the next `up`."""
+    web.write("locald.toml", FLAVOUR.format("before"))
+    blocked_edit(web, FLAVOUR.format("after"))
     assert seen(web, "exec", "web", env={"FLAVOUR": "shell"})["FLAVOUR"] == "before"
     assert web.run("exec", "web", "--", "pwd").out.strip() == str(web.folder)
     assert seen(web, "run", "web")["FLAVOUR"] == "after"

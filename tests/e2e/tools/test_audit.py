@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from support import audit
 from support.sandbox import Sandbox
 from support.waiting import until
 
@@ -61,3 +62,21 @@ def test_a_mount_is_found(empty):
         assert empty.leaks(patience=0) == [f"mount {folder}"]
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_cgroup_of_ours_is_a_leak_and_one_of_others_is_not(empty):
+    (empty.root / "state/locald/logs/shop-01234567/web").mkdir(parents=True)
+    parent = next((path for path in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/pids")
+                   if os.path.exists(f"{path}/cgroup.procs") and os.access(path, os.W_OK)), None)
+    if not parent:
+        pytest.skip("no cgroup can be made here")
+    run = next(audit.log_hashes(empty.root))
+    names = {f"locald-{run}.1": True, "locald-shop-01234567.web": True, "locald-0123456789abcdef.1": False,
+             "locald-shop-76543210.web": False, f"libpod-{os.getpid()}": False}
+    for name, is_ours in names.items():
+        folder = os.path.join(parent, name)
+        os.mkdir(folder)
+        try:
+            assert empty.leaks(patience=0) == ([f"cgroup {folder}"] if is_ours else []), name
+        finally:
+            os.rmdir(folder)
