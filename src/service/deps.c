@@ -12,7 +12,8 @@ static bool holds(const struct service *on, enum dep_condition condition)
 {
 	switch (condition) {
 	case DEP_READY:
-		return on->ready;
+		/* What has no probe is ready as soon as it runs, and may be about to fail. */
+		return on->ready && on->has_settled;
 	case DEP_STARTED:
 		return on->state == SERVICE_RUNNING || on->state == SERVICE_UNHEALTHY ||
 		       has_completed(on);

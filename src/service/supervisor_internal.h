@@ -20,7 +20,7 @@
 #include "service/supervisor.h"
 #include "service/world.h"
 
-/* So long must a service without a probe live until an operation calls it up. */
+/* So long must a service without a probe live until it is called up, and counted on. */
 #define SETTLE_MS 150
 /* Ready for so long, a crash is a new story. */
 #define STABLE_MS 60000
@@ -38,7 +38,7 @@ struct service {
 	ARRAY(struct service_link) links;
 	enum service_state state;
 	bool ready, wanted;
-	bool has_settled;       /* without a probe: lives long enough to be called up */
+	bool has_settled;       /* without a probe: lives long enough to be counted on */
 	bool is_overdue;        /* start_period has passed without ready */
 	bool is_doomed;         /* an operation is going to stop it: not to be depended on */
 	bool is_removed;        /* forgotten once at rest */

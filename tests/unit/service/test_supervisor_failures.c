@@ -389,6 +389,23 @@ static void test_a_worker_that_dies_at_once_fails_up(void **state)
 	assert_result(f, "worker: exited with code 2 after 0.0 s");
 }
 
+static void test_a_worker_that_dies_at_once_lets_nobody_start(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "web", "worker");
+	add(f, "worker", NULL)->has_port = false;
+	fake_behaviour(&f->fake, "worker")->exit_after_ms = 20;
+	fake_behaviour(&f->fake, "worker")->exit_code = 2;
+	apply(f);
+	fake_run(&f->fake, 30000);
+	assert_int_equal(find(f, "web").run, 0);
+	assert_true(find(f, "worker").run > 1);
+	fake_behaviour(&f->fake, "worker")->exit_after_ms = -1;
+	fake_run(&f->fake, 60000);
+	assert_int_equal(find(f, "web").run, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +431,7 @@ int main(void)
 		TEST(test_a_lost_keeper_is_not_guessed_about),
 		TEST(test_blocked_until_applied),
 		TEST(test_a_worker_that_dies_at_once_fails_up),
+		TEST(test_a_worker_that_dies_at_once_lets_nobody_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
