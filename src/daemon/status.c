@@ -13,9 +13,12 @@
 
 #include <unistd.h>
 
-static const char *health_name(enum plan_health_kind kind, bool has_port)
+static const char *health_name(const struct service_plan *plan)
 {
-	switch (kind) {
+	/* What is to end is not asked. */
+	if (plan->oneshot)
+		return "none";
+	switch (plan->health.kind) {
 	case PLAN_HEALTH_TCP:
 		return "tcp";
 	case PLAN_HEALTH_HTTP:
@@ -29,7 +32,7 @@ static const char *health_name(enum plan_health_kind kind, bool has_port)
 	case PLAN_HEALTH_DEFAULT:
 		break;
 	}
-	return has_port ? "tcp" : "none";
+	return plan->has_port ? "tcp" : "none";
 }
 
 static json_t *exit_to_json(const struct service_snapshot *service)
@@ -102,7 +105,7 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_set_bool(object, "ready", service->ready);
 	if (service->detail)
 		json_set_str(object, "detail", service->detail);
-	json_set_str(health, "kind", health_name(plan->health.kind, plan->has_port));
+	json_set_str(health, "kind", health_name(plan));
 	json_set_bool(health, "ok", service->ready && service->state == SERVICE_RUNNING);
 	if (service->ready && service->probe_ms >= 0)
 		json_set_int(health, "ms", service->probe_ms);

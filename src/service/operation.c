@@ -285,21 +285,30 @@ static bool advance_stop(struct target *target, bool is_held)
 		target->is_done = !target->must_start;
 		return true;
 	}
-	if (target->is_stop_sent || is_held)
+	/* What has ended already has nobody to wait for, and would only be tried again. */
+	if (target->is_stop_sent || (is_held && !service_state_is_at_rest(service->state)))
 		return false;
 	target->is_stop_sent = true;
 	service_handle(service, EVENT_STOP);
 	return true;
 }
 
-/* What depends on a service stops before it. */
+static void hold_links(const struct service *service, unsigned int pass)
+{
+	array_foreach(link, &service->links) {
+		if (!link->on || link->on->held_in_pass == pass)
+			continue;
+		link->on->held_in_pass = pass;
+		hold_links(link->on, pass);
+	}
+}
+
+/* What depends on a service stops before it, though what is between them has crashed. */
 static void mark_held(struct operation *operation, unsigned int pass)
 {
 	array_foreach(target, &operation->targets)
 		if (target->must_stop && !service_state_is_at_rest(target->service->state))
-			array_foreach(link, &target->service->links)
-				if (link->on)
-					link->on->held_in_pass = pass;
+			hold_links(target->service, pass);
 }
 
 static bool advance(struct project *project, struct operation *operation)

@@ -131,6 +131,29 @@ static void test_stop_is_in_reverse_order(void **state)
 	assert_int_equal(f->fake.keepers.len, 0);
 }
 
+static void test_stop_order_looks_through_what_has_crashed(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, "db", NULL);
+	add(f, "api", "db")->restart = PLAN_RESTART_NO;
+	add(f, "web", "api");
+	fake_behaviour(&f->fake, "api")->exit_after_ms = 2000;
+	fake_behaviour(&f->fake, "api")->exit_code = 1;
+	fake_behaviour(&f->fake, "web")->stop_takes_ms = 500;
+	apply(f);
+	fake_run(&f->fake, 4000);
+	assert_state(f, "api", SERVICE_CRASHED, false);
+	assert_state(f, "web", SERVICE_RUNNING, true);
+	stop(f, NULL);
+	fake_run(&f->fake, 400);
+	assert_state(f, "api", SERVICE_STOPPED, false);
+	assert_state(f, "db", SERVICE_RUNNING, true);
+	fake_run(&f->fake, 1000);
+	assert_state(f, "db", SERVICE_STOPPED, false);
+	assert_true(trace_index(f, "web stopped") < trace_index(f, "db stopping"));
+}
+
 static void test_subset_brings_its_dependencies(void **state)
 {
 	struct fixture *f = *state;
@@ -357,6 +380,7 @@ int main(void)
 		TEST(test_a_changed_dependency_is_ready_before_its_dependent_restarts),
 		TEST(test_a_restart_of_one_leaves_the_others),
 		TEST(test_stop_is_in_reverse_order),
+		TEST(test_stop_order_looks_through_what_has_crashed),
 		TEST(test_subset_brings_its_dependencies),
 		TEST(test_no_deps_starts_the_subset_alone),
 		TEST(test_removed_services_are_stopped_and_forgotten),
