@@ -29,6 +29,7 @@ struct making {
 	int joined[NS_COUNT];
 	int start_socket, console_socket;
 	pid_t pid;
+	bool has_run_hooks;
 };
 
 static void making_close(struct making *making)
@@ -209,6 +210,7 @@ static int follow(struct container *container, struct making *making, struct err
 		case -1:
 			return -1;
 		case SYNC_HOOKS:
+			making->has_run_hooks = true;
 			/* As in 1.0, where these ran after `create`. */
 			if (container_run_hooks(container, HOOK_PRESTART, "prestart", "created",
 			                        err) < 0 ||
@@ -251,6 +253,10 @@ static void undo(struct container *container, struct making *making)
 	if (state_lock(&container->state, &ignored) != 1)
 		return;
 	if (cgroup_remove(&container->state.cgroup, &ignored) < 0)
+		error_release(&ignored);
+	/* What the hooks of the start began, those of the end are to end. */
+	if (making->has_run_hooks &&
+	    container_run_hooks(container, HOOK_POSTSTOP, "poststop", "stopped", &ignored) < 0)
 		error_release(&ignored);
 	if (state_remove(&container->state, &ignored) < 0)
 		error_release(&ignored);

@@ -297,6 +297,35 @@ def test_a_failing_hook_leaves_nothing(shim, bundle):
     assert "hooks.createRuntime[0]" in result.stderr
 
 
+@pytest.mark.parametrize("verb", ["run", "create"])
+@pytest.mark.parametrize("broken, expected", [
+    ("program", ["prestart", "createRuntime", "poststop stopped"]),
+    ("createRuntime", ["prestart", "poststop stopped"]),
+    ("root", []),
+])
+def test_what_hooks_began_is_ended_when_the_start_fails(shim, bundle, verb, broken, expected):
+    """The specification: a hook that fails, or what comes after it, leads to those of poststop."""
+    out = shim.folder / "hooks"
+
+    def hook(text):
+        return [{"path": "/bin/sh", "args": ["sh", "-c", f"{text} >> {out}"],
+                 "env": ["PATH=/bin:/usr/bin"]}]
+
+    bundle.config["hooks"] = {
+        "prestart": hook("echo prestart"), "createRuntime": hook("echo createRuntime"),
+        "poststop": hook("sed 's/.*\"status\": *\"\\([a-z]*\\)\".*/poststop \\1/'")}
+    if broken == "program":
+        bundle.args("/no-such-program")
+    elif broken == "createRuntime":
+        bundle.config["hooks"]["createRuntime"] = [{"path": "/bin/false"}]
+    else:
+        bundle.config["root"]["path"] = "no-such-root"
+    result = shim(verb, "--bundle", bundle.write().path, "c")
+    assert result.returncode != 0
+    assert (out.read_text().splitlines() if out.exists() else []) == expected, result.stderr
+    assert shim("list", "-q", check=0).stdout == ""
+
+
 def test_a_slow_hook_is_killed(shim, bundle):
     bundle.config["hooks"] = {
         "prestart": [{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]}
