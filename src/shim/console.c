@@ -41,11 +41,13 @@ int console_open(int root, int *ret_master, struct error *err)
 	return terminal;
 }
 
-int console_set_size(int fd, uint16_t rows, uint16_t cols, struct error *err)
+int console_set_size(int fd, uint16_t rows, uint16_t cols, bool is_relayed, struct error *err)
 {
-	const struct winsize size = {.ws_row = rows, .ws_col = cols};
+	struct winsize size = {.ws_row = rows, .ws_col = cols}, ours;
 
-	if (ioctl(fd, TIOCSWINSZ, &size) < 0)
+	if (is_relayed && ioctl(STDIN_FILENO, TIOCGWINSZ, &ours) == 0)
+		size = ours;
+	if ((size.ws_row || size.ws_col) && ioctl(fd, TIOCSWINSZ, &size) < 0)
 		return error_errno(err, errno, "process.consoleSize");
 	return 0;
 }

@@ -16,7 +16,8 @@ struct error;
 
 /* Opens a pair in the container under root; returns the terminal, *ret_master is new too. */
 int console_open(int root, int *ret_master, struct error *err);
-int console_set_size(int fd, uint16_t rows, uint16_t cols, struct error *err);
+/* That of standard input where we relay between the two, else the configured one, if there is. */
+int console_set_size(int fd, uint16_t rows, uint16_t cols, bool is_relayed, struct error *err);
 /* Connects to the unix socket at path. */
 int console_connect(const char *path, struct error *err);
 /* Sends the master as runc does: the descriptor with its name. */

@@ -168,8 +168,8 @@ static int make_terminal(const struct plan *plan, struct stage *stage, struct er
 	stage->terminal = console_open(stage->root, &master, err);
 	if (stage->terminal < 0)
 		return -1;
-	if ((process->rows || process->cols) &&
-	    console_set_size(stage->terminal, process->rows, process->cols, err) < 0)
+	if (console_set_size(stage->terminal, process->rows, process->cols,
+	                     plan->console_socket < 0, err) < 0)
 		return -1;
 	/* The program may reopen its terminal by name; an id that is not mapped stays as it is. */
 	if (fchown(stage->terminal, process->uid, (gid_t)-1) < 0 && errno != EINVAL &&

@@ -78,8 +78,8 @@ static int take_terminal(const struct joining *joining, struct error *err)
 	terminal = console_open(root, &master, err);
 	if (terminal < 0)
 		return -1;
-	if ((process->rows || process->cols) &&
-	    console_set_size(terminal, process->rows, process->cols, err) < 0)
+	if (console_set_size(terminal, process->rows, process->cols,
+	                     joining->request->console_socket < 0, err) < 0)
 		return -1;
 	if (fchown(terminal, process->uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM)
 		return error_errno(err, errno, "process.terminal: chown");

@@ -57,18 +57,15 @@ static void leave_raw_mode(struct raw_mode *mode)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &mode->before);
 }
 
-static void enter_raw_mode(struct raw_mode *mode, int terminal)
+static void enter_raw_mode(struct raw_mode *mode)
 {
 	struct termios raw;
-	struct winsize size;
 
 	if (tcgetattr(STDIN_FILENO, &mode->before) < 0)
 		return; /* not a terminal: bytes are relayed as they are */
 	raw = mode->before;
 	cfmakeraw(&raw);
 	mode->is_set = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
-		ioctl(terminal, TIOCSWINSZ, &size);
 }
 
 static void read_some(struct relay *relay)
@@ -169,7 +166,7 @@ int supervise(int pidfd, pid_t pid, int terminal, struct error *err)
 	if (signals < 0)
 		return error_errno(err, errno, "signalfd");
 	if (terminal >= 0) {
-		enter_raw_mode(&mode, terminal);
+		enter_raw_mode(&mode);
 		if (fd_set_nonblock(terminal, true, err) < 0)
 			return -1;
 	}

@@ -6,7 +6,9 @@ import os
 import pty
 import resource
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -247,6 +249,28 @@ def test_a_terminal(shim, bundle):
     os.close(leader)
     assert process.wait(20) == 0, out
     assert b"/dev/pts/0" in out and b"console" in out and b"got:hello" in out
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_terminal_has_its_size_before_the_program_runs(shim, bundle, verb):
+    bundle.config["process"]["terminal"] = verb == "run"
+    bundle.config["process"]["consoleSize"] = {"height": 33, "width": 99}
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
+    streams = {"stdin": follower, "stdout": follower, "stderr": follower}
+    if verb == "run":
+        process = shim.start("run", "--bundle", bundle.args("/bin/stty", "size").path, "c", **streams)
+    else:
+        running = shim.start("run", "--bundle", bundle.sh("echo ready; cat").path, "c",
+                             stdin=subprocess.PIPE)
+        assert running.stdout.readline() == "ready\n"
+        process = shim.start("exec", "--tty", "c", "/bin/stty", "size", **streams)
+    os.close(follower)
+    assert os.read(leader, 4096).split() == [b"30", b"90"]
+    assert process.wait(20) == 0
+    os.close(leader)
+    if verb == "exec":
+        running.communicate(timeout=20)
 
 
 def test_pid_file(shim, bundle):
