@@ -144,6 +144,8 @@ class CommandLine:
             if word.startswith("-"):
                 option, has_value, _ = word.partition("=")
                 known = {**self.shared, **self.commands.get(name, {})}
+                while option not in known and word[1:2] != "-" and known.get(word[:2]) is False:
+                    option = word = "-" + word[2:]  # `-it` is `-i -t`
                 if option not in known:
                     return f"`locald {name}` has no option {option}"
                 if known[option] and not has_value and words:

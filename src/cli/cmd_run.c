@@ -55,11 +55,10 @@ static json_t *request(struct cli *cli, int argc, char **argv, const struct run_
 	return body;
 }
 
-static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
+int cli_run_told(struct cli *cli, const char *target, const json_t *body, struct error *err)
 {
 	struct running running = {.cli = cli};
 	cleanup(progress_release) struct progress progress;
-	cleanup_json json_t *body = request(cli, argc, argv, values);
 	int r;
 
 	/* What is printed is the command's, unless it does not come to that. */
@@ -67,10 +66,17 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	progress_init(&progress, cli, "run");
 	progress.on_result = on_result;
 	progress.data = &running;
-	r = progress_run(&progress, "/v1/run", body, err);
+	r = progress_run(&progress, target, body, err);
 	if (running.code > 0)
 		return running.code;
 	return cli_finish_up(cli, &progress, r, err);
+}
+
+static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)
+{
+	cleanup_json json_t *body = request(cli, argc, argv, values);
+
+	return cli_run_told(cli, "/v1/run", body, err);
 }
 
 static const char *const examples[] = {

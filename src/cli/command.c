@@ -179,7 +179,9 @@ static int parse_and_run(struct call *call, int argc, char **argv, struct error 
 
 	if (command->set_defaults)
 		command->set_defaults(values);
-	r = option_parse(argc, argv, targets, ARRAY_LEN(targets), command->command_at, &args, err);
+	r = option_parse(argc, argv, targets, ARRAY_LEN(targets),
+	                 command->options_end ? command->options_end : command->command_at, &args,
+	                 err);
 	call->cli->dir = call->globals.dir;
 	call->cli->output.is_quiet = call->globals.is_quiet;
 	call->cli->output.verbose = call->globals.verbose;

@@ -33,7 +33,8 @@ struct command {
 	void (*set_defaults)(void *options); /* where they are not zero; or NULL */
 	void (*release)(void *options);      /* or NULL */
 	int min_args, max_args;              /* max -1: any number */
-	size_t command_at; /* that argument begins another command line; 0: none */
+	size_t command_at;  /* that argument begins another command line; 0: none */
+	size_t options_end; /* behind that argument nothing is an option; 0: command_at */
 	unsigned needs;
 	enum machine_output machine; /* what its --json means */
 	enum completion complete;

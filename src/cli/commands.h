@@ -12,6 +12,7 @@ extern const struct command cmd_builder;
 extern const struct command cmd_complete;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;
+extern const struct command cmd_container;
 extern const struct command cmd_doctor;
 extern const struct command cmd_attach;
 extern const struct command cmd_exec;
@@ -37,6 +38,9 @@ extern const struct command cmd_why;
 
 /* The end of `up` and `restart`: r is what progress_run() said. */
 int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struct error *err);
+
+/* Does a request whose result says what to execute, and executes it: of `run` and its like. */
+int cli_run_told(struct cli *cli, const char *target, const json_t *body, struct error *err);
 
 /* The table of all commands as JSON. */
 json_t *surface_json(void);

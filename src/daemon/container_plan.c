@@ -123,10 +123,8 @@ int container_plan_adapt(const struct compose_request *request,
 /* --- volumes and limits --- */
 
 /* In the project, whatever symlinks are on the way. */
-static char *project_source(const struct compose_request *request, const char *source,
-                            struct error *err)
+static char *project_source(const char *root, const char *source, struct error *err)
 {
-	const char *root = request->config->root;
 	cleanup_close int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int found = -1;
 
@@ -144,30 +142,28 @@ static char *project_source(const struct compose_request *request, const char *s
 	return NULL;
 }
 
-static char *absolute_source(const struct compose_request *request, const char *source,
+static char *absolute_source(const struct container_place *place, const char *source,
                              struct error *err)
 {
-	const char *home = strv_env_get(request->shell_env, "HOME");
 	cleanup_free char *path = NULL;
 
 	if (*source == '.')
-		return project_source(request, source, err);
-	if (*source == '~' && str_empty(home)) {
+		return project_source(place->root, source, err);
+	if (*source == '~' && str_empty(place->home)) {
 		error_set(err, ERR_CONFIG, "%s: there is no HOME", source);
 		return NULL;
 	}
-	path = *source == '~' ? path_join(home, source + 2) : xstrdup(source);
+	path = *source == '~' ? path_join(place->home, source + 2) : xstrdup(source);
 	return path_real(path, err);
 }
 
-static json_t *mount_of(const struct compose_request *request, const struct volume_config *volume,
-                        struct error *err)
+json_t *container_volume_mount(const struct container_place *place,
+                               const struct volume_config *volume, struct error *err)
 {
-	cleanup_free char *volumes = paths_volumes(request->paths);
+	cleanup_free char *volumes = paths_volumes(place->paths);
 	cleanup_free char *source =
-		volume->is_named
-			? xasprintf("%s/%s/%s", volumes, request->project_id, volume->source)
-			: absolute_source(request, volume->source, err);
+		volume->is_named ? xasprintf("%s/%s/%s", volumes, place->project_id, volume->source)
+				 : absolute_source(place, volume->source, err);
 	json_t *mount;
 
 	if (!source)
@@ -184,9 +180,16 @@ static json_t *mount_of(const struct compose_request *request, const struct volu
 static int add_mounts(const struct compose_request *request, const struct service_config *service,
                       json_t *mounts, struct diagnostics *diags, struct error *err)
 {
+	const struct container_place from = {
+		.paths = request->paths,
+		.project_id = request->project_id,
+		.root = request->config->root,
+		.home = strv_env_get(request->shell_env, "HOME"),
+	};
+
 	array_foreach(volume, &service->volumes.list) {
 		const struct config_place place = {NULL, volume->file, volume->pos};
-		json_t *mount = mount_of(request, volume, err);
+		json_t *mount = container_volume_mount(&from, volume, err);
 		struct diagnostic *diag;
 
 		if (mount) {

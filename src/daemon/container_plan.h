@@ -26,6 +26,18 @@ int container_plan_adapt(const struct compose_request *request,
                          const struct service_config *service, struct service_plan *plan,
                          struct error *err);
 
+/* Where the sources of volumes are looked up. */
+struct container_place {
+	const struct paths *paths;
+	const char *project_id;
+	const char *root; /* of ./paths */
+	const char *home; /* of ~/paths; may be NULL */
+};
+
+/* As the bundle job takes it; NULL with an error when a source cannot be had. */
+json_t *container_volume_mount(const struct container_place *place,
+                               const struct volume_config *volume, struct error *err) must_check;
+
 /*
  * Adds mounts and limits to the parameters of the bundle job; -1 with a diagnostic at the
  * volume whose source is not there, or leads out of the project.

@@ -9,6 +9,7 @@
 #include "daemon/container_network.h"
 #include "daemon/container_plan.h"
 #include "daemon/container_removal.h"
+#include "daemon/container_run.h"
 #include "daemon/events.h"
 #include "daemon/live.h"
 #include "daemon/methods.h"
@@ -488,6 +489,7 @@ void daemon_release(struct daemon *daemon)
 	file_watch_free(daemon->files);
 	events_release(daemon);
 	project_ops_release(daemon);
+	container_runs_release(daemon);
 	run_containers_release(daemon);
 	waits_release(daemon);
 	prepare_release(daemon);

@@ -19,6 +19,7 @@
 #include "service/world_loop.h"
 
 struct container_removal;
+struct container_run;
 struct error;
 struct event_client;
 struct file_watch;
@@ -56,6 +57,7 @@ struct daemon {
 	ARRAY(struct project_op *) operations;    /* up, stop, restart under way */
 	ARRAY(struct preparation *) preparations; /* containers being made ready */
 	ARRAY(struct run_container *) run_containers;
+	ARRAY(struct container_run *) container_runs;
 	ARRAY(struct container_removal *) removals; /* container_removal.h */
 	void (*removals_done)(void *data);
 	void *removals_data;

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "daemon/container_run.h"
 #include "daemon/context.h"
 #include "daemon/daemon.h"
 #include "daemon/events.h"
@@ -63,6 +64,11 @@ static void run(struct daemon *daemon, struct http_exchange *x, const struct cal
 	project_op_run(daemon, x, call->body);
 }
 
+static void container(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	container_run_begin(daemon, x, call->body);
+}
+
 static void context(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	context_reply(daemon, x, call->target);
@@ -107,12 +113,19 @@ static const struct method {
 	const char *verb, *path;
 	method_fn *fn;
 } methods[] = {
-	{"GET", "/v1/context", context}, {"GET", "/v1/events", events},
-	{"GET", "/v1/logs", logs},       {"GET", "/v1/ping", ping},
-	{"GET", "/v1/status", status},   {"GET", "/v1/why", why},
-	{"POST", "/v1/jobs", jobs},      {"POST", "/v1/restart", restart},
-	{"POST", "/v1/run", run},        {"POST", "/v1/shutdown", shutdown_all},
-	{"POST", "/v1/stop", stop},      {"POST", "/v1/up", up},
+	{"GET", "/v1/context", context},
+	{"GET", "/v1/events", events},
+	{"GET", "/v1/logs", logs},
+	{"GET", "/v1/ping", ping},
+	{"GET", "/v1/status", status},
+	{"GET", "/v1/why", why},
+	{"POST", "/v1/container", container},
+	{"POST", "/v1/jobs", jobs},
+	{"POST", "/v1/restart", restart},
+	{"POST", "/v1/run", run},
+	{"POST", "/v1/shutdown", shutdown_all},
+	{"POST", "/v1/stop", stop},
+	{"POST", "/v1/up", up},
 	{"POST", "/v1/wait", wait_for},
 };
 
