@@ -162,11 +162,10 @@ static int start_and_wait(struct container *container, const struct exec_options
 	cleanup(plan_exec_release) struct plan_exec exec = {0};
 	cleanup_close int target = -1, console = -1, pidfd = -1;
 	cleanup_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct join_request request = {.target = container->state.pid,
+	struct join_request request = {.state = &container->state,
 	                               .proc = proc,
 	                               .exec = &exec,
 	                               .is_detached = options->is_detached,
-	                               .cgroup = &container->state.cgroup,
 	                               .sub_cgroup = options->cgroup};
 	pid_t pid;
 
@@ -180,13 +179,14 @@ static int start_and_wait(struct container *container, const struct exec_options
 	if (options->console_socket) {
 		console = console_connect(options->console_socket, err);
 		if (console < 0)
-			return -1;
+			return error_wrap(err, "--console-socket");
 	}
 	request.pidfd = target;
 	request.console_socket = console;
 	if (!options->is_detached)
 		supervise_block_signals();
 	pid = join_start(&request, &container->terminal, err);
+	listener_release(&exec.listener);
 	if (pid < 0)
 		return -1;
 	if (options->pid_file && write_pid_file(options->pid_file, pid, err) < 0) {

@@ -32,18 +32,18 @@ static json_t *capability_names(void)
 
 static json_t *seccomp_features(void)
 {
+	static const char flags[] =
+		"SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW "
+		"SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+
 	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "enabled", 1, "actions",
 	                 words("SCMP_ACT_ALLOW SCMP_ACT_ERRNO SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS "
-	                       "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_TRACE SCMP_ACT_TRAP"),
+	                       "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_NOTIFY "
+	                       "SCMP_ACT_TRACE SCMP_ACT_TRAP"),
 	                 "operators",
 	                 words("SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_LE SCMP_CMP_LT "
 	                       "SCMP_CMP_MASKED_EQ SCMP_CMP_NE"),
-	                 "knownFlags",
-	                 words("SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW "
-	                       "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"),
-	                 "supportedFlags",
-	                 words("SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW "
-	                       "SECCOMP_FILTER_FLAG_TSYNC"));
+	                 "knownFlags", words(flags), "supportedFlags", words(flags));
 }
 
 int cmd_features(const struct shim *shim, const struct command *self, int argc, char **argv,

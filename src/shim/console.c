@@ -60,9 +60,9 @@ int console_connect(const char *path, struct error *err)
 	if (sock < 0)
 		return error_errno(err, errno, "socket");
 	if (!str_copy(addr.sun_path, sizeof(addr.sun_path), path))
-		return error_errno(err, ENAMETOOLONG, "--console-socket %s", path);
+		return error_errno(err, ENAMETOOLONG, "%s", path);
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return error_errno(err, errno, "--console-socket %s", path);
+		return error_errno(err, errno, "%s", path);
 	return take_fd(sock);
 }
 

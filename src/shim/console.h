@@ -18,7 +18,7 @@ struct error;
 int console_open(int root, int *ret_master, struct error *err);
 /* That of standard input where we relay between the two, else the configured one, if there is. */
 int console_set_size(int fd, uint16_t rows, uint16_t cols, bool is_relayed, struct error *err);
-/* Connects to the unix socket at path. */
+/* Connects to the unix socket at path: of a terminal, or of an agent (listener.h). */
 int console_connect(const char *path, struct error *err);
 /* Sends the master as runc does: the descriptor with its name. */
 int console_send(int sock, int master, struct error *err);

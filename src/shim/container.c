@@ -114,7 +114,7 @@ static int prepare(struct container *container, const struct container_request *
 	if (request->console_socket) {
 		making->console_socket = console_connect(request->console_socket, err);
 		if (making->console_socket < 0)
-			return -1;
+			return error_wrap(err, "--console-socket");
 	}
 	if (request->is_waiting) {
 		making->start_socket = state_listen_start(&container->state, err);
@@ -189,6 +189,9 @@ static int launch(struct container *container, const struct container_request *r
 	if (making->plan.has_new_userns && idmap_write(spec, making->pid, err) < 0)
 		return -1;
 	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0)
+		return -1;
+	if (listener_describe(&making->plan.exec.listener, &container->state, "creating",
+	                      making->pid, err) < 0)
 		return -1;
 	if (container->hook_state >= 0) {
 		json = state_document(&container->state, "creating");

@@ -171,10 +171,12 @@ static int set_rlimits(const struct spec_process *process, struct error *err)
 	return 0;
 }
 
-static int set_seccomp(const struct plan_exec *exec, struct error *err)
+static int set_seccomp(const struct plan_exec *exec, int report, struct error *err)
 {
 	if (exec->filter.len == 0)
 		return 0;
+	if (exec->listener.sock >= 0)
+		return listener_install(exec, report, err);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, exec->seccomp->flags, &exec->filter) < 0)
 		return error_errno(err, errno, "linux.seccomp: install the filter");
 	return 0;
@@ -253,14 +255,14 @@ static int set_caps(const struct plan_exec *exec, struct error *err)
 	return 0;
 }
 
-static int set_identity(const struct plan_exec *exec, struct error *err)
+static int set_identity(const struct plan_exec *exec, int report, struct error *err)
 {
 	const struct spec_process *process = exec->process;
 
 	if (drop_bounding(exec, err) < 0)
 		return -1;
 	/* Without no_new_privs a filter takes CAP_SYS_ADMIN, which goes next. */
-	if (!process->no_new_privileges && set_seccomp(exec, err) < 0)
+	if (!process->no_new_privileges && set_seccomp(exec, report, err) < 0)
 		return -1;
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "keep capabilities");
@@ -270,12 +272,12 @@ static int set_identity(const struct plan_exec *exec, struct error *err)
 	if (process->no_new_privileges) {
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 			return error_errno(err, errno, "process.noNewPrivileges");
-		return set_seccomp(exec, err);
+		return set_seccomp(exec, report, err);
 	}
 	return 0;
 }
 
-int exec_program(const struct plan_exec *exec, const char *path, struct error *err)
+int exec_program(const struct plan_exec *exec, const char *path, int report, struct error *err)
 {
 	const struct spec_process *process = exec->process;
 	unsigned first = STDERR_FILENO + 1 + exec->preserve_fds;
@@ -286,7 +288,7 @@ int exec_program(const struct plan_exec *exec, const char *path, struct error *e
 	/* Only execve closes: the way to report a failure is among them. */
 	if (syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return error_errno(err, errno, "close_range");
-	if (set_identity(exec, err) < 0)
+	if (set_identity(exec, report, err) < 0)
 		return -1;
 	if (label_apply(exec->proc, process, err) < 0)
 		return -1;

@@ -30,8 +30,11 @@ int exec_take_terminal(int fd, struct error *err);
 void exec_own_stdio(const struct spec_process *process);
 /* SIGKILL when the shim dies; to be said again after each change of ids, which ends it. */
 int exec_die_with_parent(const struct plan_exec *exec, struct error *err);
-/* Identity, limits, capabilities, seccomp; then path is executed. */
-int exec_program(const struct plan_exec *exec, const char *path, struct error *err);
+/*
+ * Identity, limits, capabilities, seccomp; then path is executed.  `report` is where
+ * the caller will tell a failure; behind a filter others may have to.
+ */
+int exec_program(const struct plan_exec *exec, const char *path, int report, struct error *err);
 /* What the parent must do for a process that cannot: hard limits, OOM score. */
 int exec_prepare_from_outside(const struct spec_process *process, pid_t pid, int proc,
                               struct error *err);

@@ -289,7 +289,7 @@ static int become_program(const struct plan *plan, struct stage *stage, struct e
 	} else {
 		exec_own_stdio(plan->exec.process);
 	}
-	return exec_program(&plan->exec, stage->path, err);
+	return exec_program(&plan->exec, stage->path, stage->report, err);
 }
 
 static int run_steps(const struct plan *plan, struct stage *stage, struct error *err)

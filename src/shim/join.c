@@ -6,6 +6,7 @@
 #include "shim/console.h"
 #include "shim/exec.h"
 #include "shim/plan.h"
+#include "shim/state.h"
 #include "shim/sync.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ static int find_namespaces(const struct join_request *request, struct error *err
 		snprintf(path, sizeof(path), "self/ns/%s", kinds[i].name);
 		if (fstatat(request->proc, path, &own, 0) < 0)
 			continue; /* a kernel without it */
-		snprintf(path, sizeof(path), "%d/ns/%s", request->target, kinds[i].name);
+		snprintf(path, sizeof(path), "%d/ns/%s", request->state->pid, kinds[i].name);
 		if (fstatat(request->proc, path, &its, 0) < 0)
 			return error_errno(err, errno, "look at the %s namespace of the container",
 			                   kinds[i].name);
@@ -62,7 +63,7 @@ static bool can_set_groups(const struct join_request *request)
 	cleanup_close int fd = -1;
 	char path[64], text[8] = "";
 
-	snprintf(path, sizeof(path), "%d/setgroups", request->target);
+	snprintf(path, sizeof(path), "%d/setgroups", request->state->pid);
 	fd = openat(request->proc, path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || !str_starts(text, "deny");
 }
@@ -121,7 +122,7 @@ static int run_inside(const struct joining *joining, struct error *err)
 	if (exec_enter_cwd(exec, err) < 0 || exec_find(exec, path, err) < 0)
 		return -1;
 	exec_set_home(exec);
-	return exec_program(exec, path, err);
+	return exec_program(exec, path, joining->sync, err);
 }
 
 static no_return void become_program(const struct joining *joining)
@@ -183,8 +184,9 @@ static int follow(const struct join_request *request, pid_t pid, int sync, int *
 {
 	if (set_affinity(pid, &request->exec->process->first_cpus, err) < 0 ||
 	    exec_prepare_from_outside(request->exec->process, pid, request->proc, err) < 0 ||
-	    cgroup_join(request->cgroup, request->sub_cgroup, pid, false, err) < 0 ||
+	    cgroup_join(&request->state->cgroup, request->sub_cgroup, pid, false, err) < 0 ||
 	    set_affinity(pid, &request->exec->process->cpus, err) < 0 ||
+	    listener_describe(&request->exec->listener, request->state, "running", pid, err) < 0 ||
 	    sync_send(sync, SYNC_GO, err) < 0)
 		return -1;
 	for (;;) {

@@ -13,17 +13,16 @@
 #include <sys/types.h>
 
 struct error;
-struct cgroup;
 struct plan_exec;
+struct state;
 
 struct join_request {
-	pid_t target; /* the container's process */
-	int pidfd;    /* of it */
-	int proc;     /* /proc of the host */
+	const struct state *state;
+	int pidfd; /* of the container's process */
+	int proc;  /* /proc of the host */
 	int console_socket;
 	bool is_detached; /* outlives us */
 	struct plan_exec *exec;
-	const struct cgroup *cgroup;
 	const char *sub_cgroup; /* a path below it, or NULL */
 };
 

@@ -121,6 +121,8 @@ int plan_exec_init(struct plan_exec *exec, const struct spec_process *process,
 	exec->env_len = process->env.len;
 	exec->home = xmalloc(PLAN_HOME_SIZE);
 	exec->ignored = proc_ignored_signals();
+	if (listener_init(&exec->listener, seccomp, err) < 0)
+		return -1;
 	return filter_compile(seccomp, &exec->filter, err);
 }
 
@@ -130,6 +132,8 @@ void plan_exec_release(struct plan_exec *exec)
 	free(exec->envp);
 	free(exec->home);
 	free(exec->filter.filter);
+	if (exec->process)
+		listener_release(&exec->listener);
 	*exec = (struct plan_exec){0};
 }
 

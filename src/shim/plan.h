@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "shim/cgroup.h"
+#include "shim/listener.h"
 #include "shim/spec.h"
 
 #include <linux/filter.h>
@@ -34,6 +35,7 @@ struct plan_exec {
 	const struct spec_process *process;
 	const struct spec_seccomp *seccomp;
 	struct sock_fprog filter; /* len 0: none */
+	struct listener listener; /* of its SCMP_ACT_NOTIFY */
 	char **argv, **envp;      /* envp has room for one more */
 	size_t env_len;
 	char *home;       /* PLAN_HOME_SIZE bytes, for that one */

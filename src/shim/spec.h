@@ -174,6 +174,8 @@ struct spec_seccomp {
 	unsigned flags;         /* SECCOMP_FILTER_FLAG_* */
 	ARRAY(uint32_t) arches; /* SCMP_ARCH_* */
 	ARRAY(struct spec_syscall_rule) rules;
+	const char *listener_path; /* NULL: nothing is notified */
+	const char *listener_metadata;
 };
 
 struct spec_pair {

@@ -19,6 +19,7 @@ static const struct {
 	{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true},
 	{"SCMP_ACT_LOG", SCMP_ACT_LOG, false},
 	{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false},
+	{"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, false},
 };
 
 static const struct {
@@ -46,8 +47,6 @@ static int parse_action(const struct node *object, const char *key, const char *
 	if (node_as_str(&action, &name, err) < 0 ||
 	    node_int(object, errno_key, 0, 4095, &number, err) < 0)
 		return -1;
-	if (str_eq(name, "SCMP_ACT_NOTIFY"))
-		return node_unsupported(&action, "SCMP_ACT_NOTIFY", err);
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
 		if (!str_eq(actions[i].name, name))
 			continue;
@@ -142,22 +141,65 @@ static int parse_flags(struct spec_seccomp *seccomp, const struct node *node, st
 		else if (str_eq(name, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"))
 			seccomp->flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 		else if (str_eq(name, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"))
-			return node_unsupported(&item, name, err);
+			seccomp->flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 		else if (!str_eq(name, "SECCOMP_FILTER_FLAG_TSYNC"))
 			return node_error(&item, err, "\"%s\" is not a flag", name);
 	}
 	return 0;
 }
 
+/* The filter is there before its listener is known; see listener.h. */
+static int check_notified(const struct spec_seccomp *seccomp, const struct node *node,
+                          bool *ret_is_used, struct error *err)
+{
+	if (seccomp->default_action == SCMP_ACT_NOTIFY)
+		return node_error(node, err,
+		                  "SCMP_ACT_NOTIFY cannot be the default: write(2) must pass");
+	array_foreach(rule, &seccomp->rules) {
+		if (rule->action != SCMP_ACT_NOTIFY)
+			continue;
+		*ret_is_used = true;
+		for (size_t i = 0; i < rule->names.len; i++)
+			if (str_eq(rule->names.items[i], "write"))
+				return node_error(node, err,
+				                  "SCMP_ACT_NOTIFY cannot be used for `write`");
+	}
+	return 0;
+}
+
+static int parse_listener(struct spec_seccomp *seccomp, const struct node *node, struct error *err)
+{
+	struct node metadata = node_child(node, "listenerMetadata");
+	struct node path = node_child(node, "listenerPath");
+	bool is_used = false;
+
+	if (node_str(node, "listenerPath", &seccomp->listener_path, err) < 0 ||
+	    node_str(node, "listenerMetadata", &seccomp->listener_metadata, err) < 0 ||
+	    check_notified(seccomp, node, &is_used, err) < 0)
+		return -1;
+	if (str_empty(seccomp->listener_path)) {
+		seccomp->listener_path = NULL;
+		if (is_used)
+			return node_error(node, err, "SCMP_ACT_NOTIFY needs listenerPath");
+		if (!str_empty(seccomp->listener_metadata))
+			return node_error(&metadata, err, "needs listenerPath");
+	} else if (seccomp->listener_path[0] != '/') {
+		return node_error(&path, err, "must be absolute, not \"%s\"",
+		                  seccomp->listener_path);
+	}
+	if (!is_used && seccomp->flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+		return node_error(node, err,
+		                  "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY");
+	/* As the specification says, it is ignored then. */
+	if (!is_used)
+		seccomp->listener_path = NULL;
+	return 0;
+}
+
 int spec_seccomp_parse(struct spec_seccomp *seccomp, const struct node *node, struct error *err)
 {
-	struct node arches, rules, listener = node_child(node, "listenerPath");
-	const char *listener_path = NULL;
+	struct node arches, rules;
 
-	if (node_str(node, "listenerPath", &listener_path, err) < 0)
-		return -1;
-	if (!str_empty(listener_path))
-		return node_unsupported(&listener, "a seccomp listener", err);
 	if (parse_action(node, "defaultAction", "defaultErrnoRet", &seccomp->default_action, err) <
 	            0 ||
 	    parse_flags(seccomp, node, err) < 0 ||
@@ -177,5 +219,5 @@ int spec_seccomp_parse(struct spec_seccomp *seccomp, const struct node *node, st
 			return -1;
 	}
 	seccomp->is_set = true;
-	return 0;
+	return parse_listener(seccomp, node, err);
 }

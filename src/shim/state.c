@@ -352,9 +352,9 @@ const char *container_status_name(enum container_status status)
 	return names[status];
 }
 
-char *state_document(const struct state *state, const char *status)
+json_t *state_json(const struct state *state, const char *status)
 {
-	cleanup_json json_t *json = json_object();
+	json_t *json = json_object();
 	bool has_pid = !str_eq(status, "stopped") && state->pid > 0;
 
 	json_set_str(json, "ociVersion", SPEC_VERSION);
@@ -366,6 +366,13 @@ char *state_document(const struct state *state, const char *status)
 	json_set_str(json, "created", state->created);
 	if (state->annotations)
 		json_object_set(json, "annotations", state->annotations);
+	return json;
+}
+
+char *state_document(const struct state *state, const char *status)
+{
+	cleanup_json json_t *json = state_json(state, status);
+
 	return json_text(json);
 }
 

@@ -69,6 +69,7 @@ int state_match(int root, const char *word, bool is_regex, struct strv *ids, str
 enum container_status state_status(const struct state *state);
 const char *container_status_name(enum container_status status);
 /* The document of the specification; pid 0 is left out. */
+json_t *state_json(const struct state *state, const char *status) must_check;
 char *state_document(const struct state *state, const char *status) must_check;
 
 /* A pidfd of the container's process; ESRCH when it is gone. */

@@ -71,6 +71,7 @@ FIELDS = {
     "linux.seccomp.defaultErrnoRet": ints(0, 4095), "linux.seccomp.architectures": ARR,
     "linux.seccomp.architectures[0]": STR, "linux.seccomp.flags": ARR,
     "linux.seccomp.flags[0]": STR, "linux.seccomp.listenerPath": STR,
+    "linux.seccomp.listenerMetadata": STR,
     "linux.seccomp.syscalls": ARR, "linux.seccomp.syscalls[0]": OBJ,
     "!linux.seccomp.syscalls[0].names": ARR, "linux.seccomp.syscalls[0].names[0]": STR,
     "!linux.seccomp.syscalls[0].action": STR, "linux.seccomp.syscalls[0].errnoRet": ints(0, 4095),
@@ -144,7 +145,7 @@ def full_config(user):
         "seccomp": {
             "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1,
             "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
-            "listenerPath": "", "syscalls": [{
+            "listenerPath": "", "listenerMetadata": "", "syscalls": [{
                 "names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
                 "args": [{"index": 0, "value": 1, "valueTwo": 1, "op": "SCMP_CMP_EQ"}]}]},
         "resources": {

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from support import seccomp_agent
+
 TAKEN = {
     "create": "bundle pid-file console-socket preserve-fds no-pivot no-new-keyring config",
     "run": "bundle pid-file console-socket preserve-fds no-pivot no-new-keyring config detach keep",
@@ -83,5 +85,9 @@ def test_features_tell_the_truth(root_shim):
         bundle = root_shim.new_bundle()
         bundle.config["linux"]["seccomp"] = {
             "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": str(root_shim.folder / "agent"),
             "syscalls": [{"names": ["reboot"], "action": action}]}
-        assert root_shim.run(bundle.args("/bin/true")).returncode == 0, action
+        with seccomp_agent.Agent(root_shim.folder / "agent", root_shim.user.account, 0) as agent:
+            assert root_shim.run(bundle.args("/bin/true")).returncode == 0, action
+        (root_shim.folder / "agent").unlink()
+        assert bool(agent.told) == (action == "SCMP_ACT_NOTIFY")
