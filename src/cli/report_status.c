@@ -223,6 +223,30 @@ static void add_lost_keeper(const json_t *service, const struct style *style, st
 	strbuf_addch(out, '\n');
 }
 
+/* So often in a row, and it is tried again, is a loop. */
+#define CRASH_LOOP 3
+
+static char *failure_text(const json_t *service)
+{
+	const char *detail = json_get_str(service, "detail", service_state(service));
+	int64_t crashes = json_get_int(service, "restarts", 0);
+	int64_t overdue_ms = service_overdue_ms(service);
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	if (overdue_ms > 0) {
+		strbuf_adds(&out, "not ready after ");
+		style_duration(&out, overdue_ms);
+		strbuf_addf(&out, ": %s", detail);
+	} else if (crashes >= CRASH_LOOP && json_get_int(service, "next_try_ms", -1) >= 0 &&
+	           json_is_integer(json_object_get(service, "crashing_ms"))) {
+		strbuf_addf(&out, "crash loop: %" PRId64 " exits in ", crashes);
+		style_duration(&out, json_get_int(service, "crashing_ms", 0));
+	} else {
+		strbuf_adds(&out, detail);
+	}
+	return strbuf_detach(&out);
+}
+
 static void add_service_problems(const json_t *service, const struct style *style,
                                  struct strbuf *out)
 {
@@ -230,10 +254,10 @@ static void add_service_problems(const json_t *service, const struct style *styl
 	const char *name = json_get_str(service, "name", "?");
 
 	if (service_is_failed(service)) {
+		cleanup_free char *failure = failure_text(service);
 		size_t n = json_array_size(lines);
 
-		add_problem(out, style, name,
-		            json_get_str(service, "detail", service_state(service)),
+		add_problem(out, style, name, failure,
 		            n ? json_string_value(json_array_get(lines, n - 1)) : NULL);
 		strbuf_addf(out, "   %s locald logs ", style_glyph_text(style, GLYPH_ARROW));
 		service_add_text(out, name);

@@ -9,11 +9,17 @@ const char *service_state(const json_t *service)
 	return json_get_str(service, "state", "unknown");
 }
 
+int64_t service_overdue_ms(const json_t *service)
+{
+	return json_get_int(service, "overdue_ms", 0);
+}
+
 bool service_is_failed(const json_t *service)
 {
 	const char *state = service_state(service);
 
-	return str_eq(state, "crashed") || str_eq(state, "unhealthy") || str_eq(state, "blocked");
+	return str_eq(state, "crashed") || str_eq(state, "unhealthy") || str_eq(state, "blocked") ||
+	       service_overdue_ms(service) > 0;
 }
 
 bool service_is_at_rest(const json_t *service)

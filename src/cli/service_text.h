@@ -14,6 +14,8 @@ struct service_counts {
 
 const char *service_state(const json_t *service);
 bool service_is_failed(const json_t *service);
+/* It runs and should have been ready after so long; 0: it is, or it still has time. */
+int64_t service_overdue_ms(const json_t *service);
 /* At rest as it should be: stopped, or ended well. */
 bool service_is_at_rest(const json_t *service);
 struct service_counts service_count(const json_t *project);

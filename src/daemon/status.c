@@ -114,6 +114,12 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	json_set_int(object, "run", service->run);
 	set_times(object, service);
 	json_set_int(object, "restarts", service->restarts);
+	if (plan->max_restarts > 0)
+		json_set_int(object, "max_restarts", plan->max_restarts);
+	if (service->restarts > 1)
+		json_set_int(object, "crashing_ms", service->crashing_ms);
+	if (service->overdue_ms > 0)
+		json_set_int(object, "overdue_ms", service->overdue_ms);
 	json_object_set_new(object, "last_exit", exit_to_json(service));
 	if (service->last_lines)
 		json_object_set_new(object, "last_lines", json_from_strv(service->last_lines));

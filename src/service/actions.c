@@ -298,6 +298,33 @@ static void rest(struct service *service)
 	enter(service, SERVICE_STOPPED);
 }
 
+static void keep_last_lines(struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+	const struct supervisor_paths *paths = &service->sup->paths;
+	cleanup_free char *log_dir =
+		paths->log_dir(service->project->id, service->plan.name, paths->data);
+
+	strv_release(&service->last_lines);
+	world->last_lines(log_dir, service->run, LAST_LINES, &service->last_lines, world->data);
+}
+
+static const char *what_is_missing(const struct service *service)
+{
+	switch (service->plan.health.kind) {
+	case PLAN_HEALTH_LOG:
+		return "no line of its log matches its pattern";
+	case PLAN_HEALTH_NOTIFY:
+		return "it has not said READY=1";
+	case PLAN_HEALTH_DEFAULT:
+	case PLAN_HEALTH_TCP:
+	case PLAN_HEALTH_HTTP:
+	case PLAN_HEALTH_COMMAND:
+		break;
+	}
+	return "no answer";
+}
+
 static void on_overdue(void *data)
 {
 	struct service *service = data;
@@ -310,6 +337,9 @@ static void on_overdue(void *data)
 		return;
 	}
 	service->is_overdue = true;
+	if (!service->detail)
+		(void)service_set_detail(service, "%s", what_is_missing(service));
+	keep_last_lines(service);
 	service_changed(service);
 }
 
@@ -334,6 +364,7 @@ static void mark_ready(struct service *service)
 
 	service->ready = true;
 	service->is_overdue = false;
+	strv_release(&service->last_lines);
 	service->ready_at_ms = now_ms(service);
 	service->ready_real_ns = world->real_ns(world->data);
 	(void)service_set_detail(service, NULL);
@@ -399,17 +430,6 @@ static bool cannot_run(const struct service *service, bool was_ready)
 	const struct service_exit *exit = &service->last_exit;
 
 	return exit->is_known && !was_ready && (exit->code == 127 || exit->code == 126);
-}
-
-static void keep_last_lines(struct service *service)
-{
-	const struct supervisor_world *world = service->sup->world;
-	const struct supervisor_paths *paths = &service->sup->paths;
-	cleanup_free char *log_dir =
-		paths->log_dir(service->project->id, service->plan.name, paths->data);
-
-	strv_release(&service->last_lines);
-	world->last_lines(log_dir, service->run, LAST_LINES, &service->last_lines, world->data);
 }
 
 static void complete(struct service *service)
@@ -479,7 +499,9 @@ static void settle(struct service *service)
 		complete(service);
 		return;
 	}
-	service->crashes++;
+	service->last_crash_at_ms = now_ms(service);
+	if (service->crashes++ == 0)
+		service->first_crash_at_ms = service->last_crash_at_ms;
 	service->has_next_try = false;
 	if (wants_restart(service) && !has_restarts_left(service))
 		(void)service_set_detail(service, "%s; given up after %d restart%s (max_restarts)",

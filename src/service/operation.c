@@ -211,6 +211,24 @@ static bool is_tried_again(const struct service *service)
 	return service->has_next_try && service->crashes < CRASHES_FOR_FAILURE;
 }
 
+static void advise_on_time(const struct service_plan *plan, struct error *err)
+{
+	const char *table = plan->group ? plan->group : plan->name;
+	int port = plan->has_own_network ? plan->inside_port : plan->port;
+
+	if (plan->health.kind == PLAN_HEALTH_DEFAULT && port > 0)
+		error_hint(
+			err,
+			"let it listen on $PORT (%d), or give it longer: `health_check = { type = "
+			"\"tcp\", start_period = 60 }` in [services.%s]",
+			port, table);
+	else
+		error_hint(err,
+		           "`locald why %s` says what it waits for; a longer `start_period` in its "
+		           "health_check in [services.%s] gives it time",
+		           plan->name, table);
+}
+
 /* Has this target's start failed, as far as an operation waits for it? */
 static bool has_failed(const struct target *target, struct error *err)
 {
@@ -234,9 +252,10 @@ static bool has_failed(const struct target *target, struct error *err)
 	case SERVICE_UNHEALTHY:
 		if (!service->is_overdue)
 			return false;
-		error_set(err, ERR_TIMEOUT, "not ready after %d s: %s",
-		          (int)(service->plan.health.start_period_ms / 1000),
+		error_set(err, ERR_TIMEOUT, "not ready after %g s: %s",
+		          (double)service->plan.health.start_period_ms / 1000,
 		          service->detail ? service->detail : "no answer");
+		advise_on_time(&service->plan, err);
 		return true;
 	case SERVICE_STOPPED:
 		interrupt(err);

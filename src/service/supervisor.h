@@ -58,10 +58,12 @@ struct service_snapshot {
 	const char *detail;  /* one line, why it is in this state; NULL: nothing to say */
 	const char *warning; /* something to fix, with the fix; NULL: none */
 	struct service_exit last_exit;
-	const struct strv *last_lines;          /* of the run that crashed */
-	int restarts;                           /* in a row */
-	int64_t next_try_ms;                    /* from now; -1: none is due */
-	int64_t next_run_real_ns;               /* of a job; 0: none is due */
+	const struct strv *last_lines; /* of a run that crashed, or is not ready in time */
+	int overdue_ms;                /* it is not ready after that; 0: it is, or may be */
+	int restarts;                  /* in a row */
+	int64_t crashing_ms;           /* from the first end of that row to the last */
+	int64_t next_try_ms;           /* from now; -1: none is due */
+	int64_t next_run_real_ns;      /* of a job; 0: none is due */
 	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
 	int64_t exited_real_ns;                 /* of last_exit; 0: not known */
 	int probe_ms;     /* how long the last good look took; -1: nothing was asked */

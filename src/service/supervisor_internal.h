@@ -80,7 +80,8 @@ struct service {
 	bool is_ipv6_only;
 	bool is_port_stolen; /* a stranger listens where it should */
 
-	int crashes; /* in a row */
+	int crashes; /* in a row, from … to */
+	int64_t first_crash_at_ms, last_crash_at_ms;
 	bool has_next_try;
 	int64_t next_try_at_ms, ready_at_ms;
 	int64_t started_real_ns, ready_real_ns, exited_real_ns;

@@ -291,6 +291,39 @@ def test_what_depends_on_a_failed_service_is_not_started(sandbox):
     assert not (project.folder / "started").exists()
 
 
+def test_what_is_not_ready_in_time_is_named_with_its_cause_and_the_fix(sandbox):
+    project = with_app(sandbox.project("""
+        [services.web]
+        command = "python3 app.py"
+        depends_on = ["api"]
+
+        [services.api]
+        command = ["sh", "-c", "echo still at it; exec sleep 1000"]
+        health_check = { type = "tcp", start_period = 1 }
+    """))
+    result = project.fail("up", status=5)
+    port = project.service("api")["port"]
+    assert "✘ api is not ready after 1" in result.err and "    still at it\n" in result.err, str(result)
+    assert f"  cause  nothing listens on port {port}" in result.err, str(result)
+    assert "  fix    " in result.err and "web was not started (needs api)" in result.err, str(result)
+    assert "0 ready, 1 failed, 1 waiting" in result.err and "error[" not in result.err, str(result)
+    out = project.run("status").out
+    assert "api  not ready after 1" in out and "last line: still at it" in out, out
+
+
+def test_a_crash_loop_is_called_so(sandbox):
+    project = sandbox.project("""
+        [services.job]
+        type = "worker"
+        command = "echo no pg; exit 1"
+        max_restarts = 4
+    """)
+    result = project.fail("up", status=1)
+    assert "job exited with code 1" in result.err and "try 3 of 5 · next try in" in result.err, str(result)
+    out = project.run("status").out
+    assert "job  crash loop: 3 exits in " in out and "last line: no pg" in out, out
+
+
 def test_status_of_a_project_that_never_ran(web):
     services = web.services()
     assert services == {} or services["web"]["state"] == "stopped"

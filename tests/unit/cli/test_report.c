@@ -155,6 +155,46 @@ static void test_failure(void **state unused_arg)
 	assert_null(strstr(out.buf, "cause")); /* said already */
 }
 
+/* As the daemon says it: what waits, what is late, what is tried again. */
+static const char late[] =
+	"{\"name\":\"shop\",\"services\":["
+	"{\"name\":\"db\",\"state\":\"running\",\"ready\":true},"
+	"{\"name\":\"seed\",\"state\":\"exited\",\"ready\":false},"
+	"{\"name\":\"api\",\"state\":\"running\",\"ready\":false,\"overdue_ms\":2000,"
+	"\"detail\":\"nothing listens on port 41234\",\"last_lines\":[\"still at it\"]},"
+	"{\"name\":\"job\",\"state\":\"crashed\",\"ready\":false,\"detail\":\"exited with code 1\","
+	"\"restarts\":3,\"max_restarts\":4,\"crashing_ms\":61000,\"next_try_ms\":4000,"
+	"\"last_lines\":[\"no pg\"]},"
+	"{\"name\":\"web\",\"state\":\"waiting\",\"ready\":false,\"depends_on\":[\"db\",\"api\"]},"
+	"{\"name\":\"mail\",\"state\":\"waiting\",\"ready\":false,\"depends_on\":[\"job\",\"api\"]}"
+	","
+	"{\"name\":\"www\",\"state\":\"waiting\",\"ready\":false,\"depends_on\":[\"api\"]}]}";
+
+static void test_failure_of_what_is_late(void **state unused_arg)
+{
+	cleanup_json json_t *project = parse(late);
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	assert_true(report_any_failed(project));
+	report_failure(project, "not ready after 2 s: nothing listens on port 41234",
+	               "let it listen", &plain, &out);
+	assert_string_equal(out.buf,
+	                    "✘ api is not ready after 2s\n"
+	                    "    still at it\n"
+	                    "  cause  nothing listens on port 41234\n"
+	                    "✘ job exited with code 1 · try 3 of 5 · next try in 4s\n"
+	                    "    no pg\n"
+	                    "  fix    let it listen\n"
+	                    "  state  db stays up; web and www were not started (need api); "
+	                    "mail was not started (needs job and api)\n"
+	                    "! shop: 1 ready, 2 failed, 3 waiting          locald logs api\n");
+	strbuf_reset(&out);
+	report_status(NULL, project, 0, &plain, &out);
+	assert_non_null(strstr(out.buf, "  api  not ready after 2s: nothing listens on port "
+	                                "41234, last line: still at it   → locald logs api"));
+	assert_non_null(strstr(out.buf, "  job  crash loop: 3 exits in 1m01s, last line: no pg"));
+}
+
 static void test_status_json(void **state unused_arg)
 {
 	cleanup_free char *text =
@@ -206,9 +246,13 @@ static void test_nonsense(void **state unused_arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status_80), cmocka_unit_test(test_status_unlimited),
-		cmocka_unit_test(test_status_40), cmocka_unit_test(test_up),
-		cmocka_unit_test(test_failure),   cmocka_unit_test(test_status_json),
+		cmocka_unit_test(test_status_80),
+		cmocka_unit_test(test_status_unlimited),
+		cmocka_unit_test(test_status_40),
+		cmocka_unit_test(test_up),
+		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_status_json),
+		cmocka_unit_test(test_failure_of_what_is_late),
 		cmocka_unit_test(test_nonsense),
 	};
 

@@ -61,7 +61,7 @@ static void test_a_pattern_that_never_comes_is_a_timeout(void **state)
 	fake_behaviour(&f->fake, "job")->line_after_ms = -1;
 	apply(f);
 	fake_run(&f->fake, 5000);
-	assert_result(f, "job: not ready after 2 s: no answer");
+	assert_result(f, "job: not ready after 2 s: no line of its log matches its pattern");
 }
 
 static void test_ready_by_notify_is_ready_at_once(void **state)
@@ -153,7 +153,7 @@ static void test_more_time_can_be_asked_for(void **state)
 	fake_run(&f->fake, 4000);
 	assert_int_equal(f->done, 0);
 	fake_run(&f->fake, 2000);
-	assert_result(f, "job: not ready after 1 s: no answer");
+	assert_result(f, "job: not ready after 1 s: it has not said READY=1");
 }
 
 static void test_unhealthy_is_restarted_when_asked_for(void **state)
