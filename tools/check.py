@@ -19,6 +19,9 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+# More failures than this are no matter of a busy machine.
+AGAIN_MAX = 12
+
 
 class Counts:
     def __init__(self, passed=0, failed=0, skipped=0):
@@ -75,31 +78,55 @@ def meson_tests(folder, match, *suites):
     return counts
 
 
-def pytest(folder, build_folder, match, but_not=None):
-    if not any((ROOT / folder).rglob("test_*.py")):
-        return Counts()
-    chosen = " and ".join(
-        ([f"({match})"] if match else []) + ([f"not {but_not}"] if but_not else []))
+def pytest_once(folder, build_folder, cache, *options):
+    """pytest's exit status and its suites; None where it wrote no report."""
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         env = dict(os.environ, LOCALD_BUILD=str(build_folder), PYTHONDONTWRITEBYTECODE="1")
         status = run(
-            sys.executable, "-m", "pytest", folder, "-q", "-rfE", "--tb=short",
-            "-p", "no:cacheprovider", f"--junitxml={report.name}",
-            *(["-k", chosen] if chosen else []), env=env,
+            sys.executable, "-m", "pytest", folder, "-q", "-rfE", "--tb=short", "--durations=10",
+            "-o", f"cache_dir={cache}", f"--junitxml={report.name}", *options, env=env,
         )
         try:
             suites = list(xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite"))
         except xml.etree.ElementTree.ParseError:
-            return Counts(failed=1)
-    reasons = collections.Counter(
-        skip.get("message") for suite in suites for skip in suite.iter("skipped"))
-    for reason, number in reasons.most_common():
-        print(f"skipped {number:4}: {reason}")
+            suites = None
+    return status, suites
+
+
+def counts_of(suites):
     counts = Counts()
     for suite in suites:
         total, skipped = int(suite.get("tests")), int(suite.get("skipped"))
         failed = int(suite.get("failures")) + int(suite.get("errors"))
         counts += Counts(max(total - failed - skipped, 0), failed, skipped)
+    return counts
+
+
+def pytest(folder, build_folder, match, but_not=None):
+    """Runs the tests; a few that failed run once more by themselves, and are named when they pass."""
+    if not any((ROOT / folder).rglob("test_*.py")):
+        return Counts()
+    chosen = " and ".join(
+        ([f"({match})"] if match else []) + ([f"not {but_not}"] if but_not else []))
+    options = ["-k", chosen] if chosen else []
+    with tempfile.TemporaryDirectory() as cache:
+        status, suites = pytest_once(folder, build_folder, cache, *options)
+        if suites is None:
+            return Counts(failed=1)
+        counts = counts_of(suites)
+        reasons = collections.Counter(
+            skip.get("message") for suite in suites for skip in suite.iter("skipped"))
+        for reason, number in reasons.most_common():
+            print(f"skipped {number:4}: {reason}")
+        if 0 < counts.failed <= AGAIN_MAX:
+            print(f"== {counts.failed} failed; once more by themselves", flush=True)
+            status, again = pytest_once(folder, build_folder, cache, "--last-failed", *options)
+            if again is None:
+                return counts
+            left = counts_of(again).failed
+            names = [case.get("name") for suite in again for case in suite.iter("testcase")]
+            print(f"unsteady: {counts.failed - left} of {', '.join(names)} passed the second time")
+            counts = Counts(counts.passed + counts.failed - left, left, counts.skipped)
     nothing_matched = status == 5
     if status and not counts.failed and not nothing_matched:
         counts += Counts(failed=1)
