@@ -30,7 +30,7 @@ static void add_command(struct strv *out, int argc, char **argv, bool is_shell)
 	strv_add(out, text.buf);
 }
 
-/* "locald-shim … exec [--tty --env TERM=…] CONTAINER" */
+/* "locald-shim … exec --wait [--tty --env TERM=…] CONTAINER" */
 static int add_runtime(const json_t *context, struct strv *argv, struct error *err)
 {
 	const char *container, *term = getenv("TERM");
@@ -39,6 +39,8 @@ static int add_runtime(const json_t *context, struct strv *argv, struct error *e
 	    json_to_strv(json_object_get(context, "runtime"), "runtime", argv, err) < 0)
 		return -1;
 	strv_add(argv, "exec");
+	/* The service runs, but its runtime may be at making the container. */
+	strv_add(argv, "--wait");
 	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
 		strv_add(argv, "--tty");
 		if (term)

@@ -52,7 +52,7 @@ void container_launcher(const struct service_config *service, struct strv *argv)
 	strv_add(argv, "--");
 }
 
-/* "CMD…" becomes "locald-shim … exec ID CMD…". */
+/* "CMD…" becomes "locald-shim … exec --wait ID CMD…". */
 static int move_inside(const struct compose_request *request, const struct service_config *service,
                        const char *name, struct strv *argv, struct error *err)
 {
@@ -64,6 +64,7 @@ static int move_inside(const struct compose_request *request, const struct servi
 	if (container_runtime(request->paths, &inside, err) < 0)
 		return -1;
 	strv_add(&inside, "exec");
+	strv_add(&inside, "--wait");
 	strv_add(&inside, id);
 	container_launcher(service, &inside);
 	strv_copy(&inside, argv);

@@ -18,7 +18,7 @@ struct exec_options {
 	const char *process, *cwd, *user, *pid_file, *console_socket, *apparmor, *label, *cgroup;
 	struct strv env, caps, groups;
 	int64_t preserve_fds;
-	bool is_detached, has_tty, no_new_privs, ignores_pause;
+	bool is_detached, has_tty, no_new_privs, ignores_pause, is_awaited;
 };
 
 static void release_options(struct exec_options *options)
@@ -45,6 +45,8 @@ static int parse(struct exec_options *options, const struct command *self, int a
 		{"preserve-fds", 0, OPTION_NUMBER, &options->preserve_fds,
 	         "pass N more descriptors, from 3 on"},
 		{"no-new-privs", 0, OPTION_FLAG, &options->no_new_privs, "set no_new_privs"},
+		{"wait", 0, OPTION_FLAG, &options->is_awaited,
+	         "for a container that is about to be made"},
 		{"ignore-paused", 0, OPTION_FLAG, &options->ignores_pause, "also when paused"},
 		{"cgroup", 0, OPTION_TEXT, &options->cgroup, "a cgroup below the container's"},
 		{"apparmor", 0, OPTION_TEXT, &options->apparmor, "AppArmor profile"},
@@ -213,7 +215,9 @@ int cmd_exec(const struct shim *shim, const struct command *self, int argc, char
 	if (n < 0)
 		return n;
 	root = state_open_root(shim->root, err);
-	if (root < 0 || state_load(&container.state, root, argv[0], err) < 0 ||
+	if (root < 0 ||
+	    (options.is_awaited ? state_wait_load : state_load)(&container.state, root, argv[0],
+	                                                        err) < 0 ||
 	    state_wait_created(&container.state, err) < 0 ||
 	    check_running(&container.state, &options, err) < 0 ||
 	    state_load_config(&container.state, &container.spec, err) < 0 ||

@@ -96,6 +96,8 @@ void state_end_creating(const struct state *state);
 bool state_is_creating(const struct state *state);
 /* Until that is over, or its process; ERR_TIMEOUT after some seconds. */
 int state_wait_created(const struct state *state, struct error *err);
+/* state_load() of one that may be about to be made: waits for it as long. */
+int state_wait_load(struct state *state, int root, const char *id, struct error *err);
 
 /* The socket that `start` connects to. */
 int state_listen_start(const struct state *state, struct error *err);

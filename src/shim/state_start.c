@@ -1,5 +1,6 @@
 #include "shim/state.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -78,23 +79,53 @@ bool state_is_creating(const struct state *state)
 	return faccessat(state->dir, CREATING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Without a watch it is looked at now and then. */
+static int watch(int dir, uint32_t changes)
+{
+	cleanup_close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	return fd >= 0 && inotify_add_watch(fd, path, changes) >= 0 ? take_fd(fd) : -1;
+}
+
+/* False when the time is over. */
+static bool wait_for_change(int changes, int64_t end_ms)
+{
+	struct pollfd polled = {.fd = changes, .events = POLLIN};
+	char events[4096];
+
+	if (clock_mono_ms() >= end_ms)
+		return false;
+	if (poll(&polled, 1, RECHECK_MS) > 0)
+		while (read(changes, events, sizeof(events)) > 0)
+			;
+	return true;
+}
+
 int state_wait_created(const struct state *state, struct error *err)
 {
-	cleanup_close int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	char dir[32], events[4096];
+	cleanup_close int changes = watch(state->dir, IN_DELETE | IN_DELETE_SELF);
+	int64_t end_ms = clock_mono_ms() + CREATE_WAIT_MS;
 
-	/* Without a watch it is looked at now and then. */
-	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", state->dir);
-	if (watch >= 0 && inotify_add_watch(watch, dir, IN_DELETE | IN_DELETE_SELF) < 0)
-		close_fd(&watch);
-	for (int waited = 0; state_status(state) == CONTAINER_CREATING; waited += RECHECK_MS) {
-		struct pollfd polled = {.fd = watch, .events = POLLIN};
-
-		if (waited >= CREATE_WAIT_MS)
+	while (state_status(state) == CONTAINER_CREATING)
+		if (!wait_for_change(changes, end_ms))
 			return error_set(err, ERR_TIMEOUT, "container `%s` is still being created",
 			                 state->id);
-		if (poll(&polled, 1, RECHECK_MS) > 0 && read(watch, events, sizeof(events)) < 0)
-			continue;
+	return 0;
+}
+
+int state_wait_load(struct state *state, int root, const char *id, struct error *err)
+{
+	cleanup_close int changes = watch(root, IN_CREATE);
+	int64_t end_ms = clock_mono_ms() + CREATE_WAIT_MS;
+
+	while (state_load(state, root, id, err) < 0) {
+		if (err->code != ENOENT || !wait_for_change(changes, end_ms))
+			return -1;
+		state_release(state);
+		error_release(err);
+		*err = (struct error)ERROR_INIT;
 	}
 	return 0;
 }

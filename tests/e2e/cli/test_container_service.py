@@ -1,9 +1,11 @@
 """What a container service has of its image and of its configuration: health, terminal, stopping."""
 
+import pathlib
+
 import pytest
 
 from support import images
-from support.waiting import until
+from support.waiting import until, watches_files
 
 SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
 CHECK = {
@@ -53,9 +55,9 @@ def test_the_healthcheck_of_the_image_is_its_health(project):
         command = ["sh", "-c", "trap 'echo usr1; exit 0' USR1; while :; do sleep 0.05; done"]
     """)
     process = shop.popen("up")
-    until(lambda: "job" in shop.services() and shop.service("job").get("detail"))
+    until(lambda: "exited with code 1" in (shop.services().get("job", {}).get("detail") or ""))
     service = shop.service("job")
-    assert not service["ready"] and "exited with code 1" in service["detail"], service
+    assert not service["ready"], service
     assert service["health"]["kind"] == "command"
     shop.run("exec", "job", "--", "touch", "/tmp/healthy")
     assert shop.sandbox.finish(process).status == 0
@@ -165,3 +167,28 @@ def test_a_stopped_container_leaves_no_folder(project):
     until(lambda: not folders(shop))
     shop.up()
     assert shop.service("job")["state"] == "running"
+
+
+def test_a_command_waits_for_a_container_that_is_being_made(testing_sandbox, tmp_path):
+    """A worker is ready when its process runs, and that is the runtime at first."""
+    gate = tmp_path / "gate"
+    runtime = pathlib.Path(testing_sandbox.environment["LOCALD_LIBEXEC"]) / "locald-shim"
+    program = runtime.readlink()
+    runtime.unlink()
+    runtime.write_text('#!/bin/sh\ncase " $* " in *" run "*)\n'
+                       f"    until [ -e {gate} ]; do sleep 0.05; done\nesac\nexec {program} \"$@\"\n")
+    runtime.chmod(0o755)
+    tar = images.busybox_tar(testing_sandbox.root / "base.tar")
+    testing_sandbox.run("image", "import", str(tar), "base")
+    shop = testing_sandbox.project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sleep", "1000"]
+    """)
+    shop.up()
+    process = shop.popen("exec", "job", "--", "echo", "inside")
+    until(lambda: process.poll() is not None or watches_files(process.pid), what="exec waits")
+    gate.touch()
+    result = testing_sandbox.finish(process)
+    assert (result.status, result.out) == (0, "inside\n"), str(result)

@@ -93,13 +93,18 @@ def test_a_read_only_folder(project):
 def test_a_named_volume_outlives_its_containers(project):
     shop = project(worker('["kept:/home/app"]', command="date >> /home/app/starts; sleep 1000",
                           more='user = "app"'))
+    def has_started(times):
+        until(lambda: inside(shop, "cat /home/app/starts 2>/dev/null | wc -l") == str(times),
+              what=f"start {times} is in the volume")
+
     shop.up()
     assert inside(shop, "stat -c '%U %a' /home/app") == "app 755", "as the image has it"
+    has_started(1)
     shop.run("restart")
-    until(lambda: inside(shop, "wc -l < /home/app/starts") == "2")
+    has_started(2)
     shop.run("stop")
     shop.up()
-    until(lambda: inside(shop, "wc -l < /home/app/starts") == "3")
+    has_started(3)
     entry = next(v for v in shop.sandbox.run("volume", "list", "--json").json["volumes"]
                  if v["project"].startswith(shop.folder.name))
     assert entry["name"] == "kept" and os.path.isdir(entry["path"])

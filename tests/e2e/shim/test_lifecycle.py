@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from support.waiting import until
+from support.waiting import until, watches_files
 
 from . import conftest
 
@@ -141,6 +141,15 @@ def test_exec_with_a_user_that_is_none(shim, running, user):
     """CVE-2026-30892: a slip must not become root."""
     result = shim("exec", f"--user={user}", "c", "id", check=2)
     assert "--user" in result.stderr and result.stdout == ""
+
+
+def test_exec_waits_for_a_container_that_is_about_to_be_made(shim, bundle):
+    waiting = shim.start("exec", "--wait", "c", "echo", "inside")
+    until(lambda: waiting.poll() is not None or watches_files(waiting.pid), what="it waits")
+    running = shim.start("run", "--bundle", bundle.sh("echo ready; cat").path, "c",
+                         stdin=subprocess.PIPE)
+    assert waiting.communicate(timeout=20)[0] == "inside\n"
+    running.communicate(timeout=20)
 
 
 def test_exec_errors(shim, running):
