@@ -77,6 +77,15 @@ static int show_hints(struct cli *cli)
 	return 0;
 }
 
+static void show_moved(struct cli *cli, const json_t *result)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	report_moved(result, &cli->output.err, &out);
+	if (out.len > 0)
+		output_note(&cli->output, &out);
+}
+
 int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
@@ -84,6 +93,7 @@ int cli_finish_up(struct cli *cli, const struct progress *progress, int r, struc
 
 	if (cli->machine != MACHINE_OFF)
 		return r;
+	show_moved(cli, progress->result);
 	if (r == 0) {
 		report_up(progress->result, progress_elapsed_ms(progress), &cli->output.out, &out);
 		if (output_done(&cli->output, &out, err) < 0)

@@ -53,6 +53,21 @@ bool report_did_nothing(const json_t *result)
 	       json_array_size(json_object_get(result, "stopped")) == 0;
 }
 
+void report_moved(const json_t *result, const struct style *style, struct strbuf *out)
+{
+	const json_t *moved;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "moved"), i, moved) {
+		style_glyph(out, style, GLYPH_WARN);
+		strbuf_addch(out, ' ');
+		service_add_text(out, json_get_str(moved, "service", "?"));
+		strbuf_addf(out, ": port %" PRId64 " is held by ", json_get_int(moved, "from", 0));
+		service_add_text(out, json_get_str(moved, "held_by", "somebody else"));
+		strbuf_addf(out, "; now %" PRId64 "\n", json_get_int(moved, "to", 0));
+	}
+}
+
 void report_up(const json_t *result, int64_t ms, const struct style *style, struct strbuf *out)
 {
 	const json_t *project = json_object_get(result, "project");

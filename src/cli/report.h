@@ -21,6 +21,8 @@ void report_failure(const json_t *project, const char *text, const char *hint,
                     const struct style *style, struct strbuf *out);
 
 /* Did any service of the project fail, as far as one can see from its state? */
+/* "! api: port 20417 is held by …; now 20418" for each port that changed. */
+void report_moved(const json_t *result, const struct style *style, struct strbuf *out);
 bool report_any_failed(const json_t *project);
 /* Did an up or restart find everything as it should be? */
 bool report_did_nothing(const json_t *result);

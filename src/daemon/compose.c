@@ -11,6 +11,7 @@
 #include "daemon/container_plan.h"
 #include "daemon/managed.h"
 #include "daemon/project.h"
+#include "service/port_holder.h"
 #include "service/port_pool.h"
 
 /* What the callbacks of config/environment.h look at. */
@@ -50,12 +51,33 @@ char *compose_image_name(const struct compose_request *request,
 
 /* --- ports and URLs --- */
 
+/* Nobody fixed that port, so it may change, but whoever has written it down is to know. */
+static void tell_moved(const struct compose_request *request, const char *service, int from, int to)
+{
+	struct port_holder holder;
+	json_t *moved;
+
+	if (!request->moved)
+		return;
+	moved = json_object();
+	json_set_str(moved, "service", service);
+	json_set_int(moved, "from", from);
+	json_set_int(moved, "to", to);
+	if (port_holder_find(from, &holder)) {
+		cleanup_free char *who = port_holder_text(&holder);
+
+		json_set_str(moved, "held_by", who);
+		port_holder_release(&holder);
+	}
+	json_array_append_new(request->moved, moved);
+}
+
 static int port_of(struct composer *composer, const struct service_config *service,
                    const char *name, struct error *err)
 {
 	const struct compose_request *request = composer->request;
 	cleanup_free char *owner = NULL;
-	int port;
+	int port, other;
 
 	if (service->type == SERVICE_WORKER || config_is_job(service) ||
 	    (service->network == NETWORK_NONE && compose_mode(request, service) == MODE_CONTAINER))
@@ -69,7 +91,10 @@ static int port_of(struct composer *composer, const struct service_config *servi
 	if (port < 0 || request->is_live(name, request->data) ||
 	    request->ports->is_free(port, request->ports->data))
 		return port;
-	return port_pool_move(request->ports, owner, err);
+	other = port_pool_move(request->ports, owner, err);
+	if (other > 0)
+		tell_moved(request, name, port, other);
+	return other;
 }
 
 /* The service that answers on the project's own name: `web`, or the one named like it. */

@@ -27,6 +27,7 @@ struct compose_request {
 	const char *self; /* this program: it serves sites */
 	const struct paths *paths;
 	struct port_pool *ports;
+	json_t *moved; /* which ports were found taken and changed is added to it; NULL: not told */
 	int proxy_port; /* 0: no proxy, no URLs */
 	/* A service whose own port is in use, and the port that it gets instead; or NULL. */
 	const char *moved_service;

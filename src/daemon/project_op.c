@@ -26,6 +26,7 @@ struct project_op *project_op_new(struct daemon *daemon, struct http_exchange *x
 	op->started_ms = clock_mono_ms();
 	op->images = json_object();
 	op->image_defaults = json_object();
+	op->moved = json_array();
 	*array_add(&daemon->operations) = op;
 	return op;
 }
@@ -74,6 +75,7 @@ void project_op_free(struct project_op *op)
 	strv_release(&op->excluded);
 	json_decref(op->images);
 	json_decref(op->image_defaults);
+	json_decref(op->moved);
 	error_release(&op->image_error);
 	json_decref(op->run_request);
 	free(op->run_service);
@@ -112,6 +114,8 @@ void project_op_finish(struct project_op *op, const struct error *err, json_t *f
 	json_set_int(result, "ms", clock_mono_ms() - op->started_ms);
 	if (project)
 		json_object_set_new(result, "project", status_of_project(op->daemon, project));
+	if (json_array_size(op->moved) > 0)
+		json_object_set(result, "moved", op->moved);
 	if (fields)
 		json_object_update(result, fields);
 	json_decref(fields);

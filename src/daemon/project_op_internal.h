@@ -40,6 +40,7 @@ struct project_op {
 	struct strv excluded;      /* plans that a `stop` has taken out of it since */
 	json_t *images;            /* service -> digest */
 	json_t *image_defaults;    /* service -> what its image says, where it is known */
+	json_t *moved;             /* ports that it found taken and changed */
 	ARRAY(struct image_task *) tasks;
 	struct error image_error; /* the first failure */
 

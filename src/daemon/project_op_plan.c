@@ -105,6 +105,7 @@ void project_op_plan(struct project_op *op)
 		project_op_keep_images(op, known);
 	request = project_op_compose_request(op);
 	request.ports = &ports;
+	request.moved = NULL;
 	if (compose_plans(&request, next, &op->diags, &err) < 0) {
 		json_decref(planned.list);
 		project_op_finish(op, &err, NULL);

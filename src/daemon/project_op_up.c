@@ -78,6 +78,7 @@ struct compose_request project_op_compose_request(struct project_op *op)
 		.self = op->daemon->self,
 		.paths = &op->daemon->paths,
 		.ports = &op->daemon->ports,
+		.moved = op->moved,
 		.proxy_port = op->daemon->proxy ? proxy_worker_port(op->daemon->proxy) : 0,
 		.is_live = is_live,
 		.data = op,

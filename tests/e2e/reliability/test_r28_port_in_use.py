@@ -114,6 +114,22 @@ def test_a_sticky_port_at_a_restart(sandbox, svc, row, stranger, tmp_path):
     row.figure("sticky port: refused, and started when it was free", f"{good}/{number}", wanted=f"{number}/{number}")
 
 
+def test_a_sticky_port_at_a_new_up_moves_and_says_so(sandbox, svc, row, stranger, tmp_path):
+    project = sandbox.project(loads.service("web", [svc, "listen", ",", "wait"]))
+    project.up()
+    before = project.service("web")["port"]
+    project.run("stop")
+    process = listens(stranger(before))
+    result = project.run("up")
+    after = project.service("web")["port"]
+    says = f"! web: port {before} is held by pid {process.pid} " in result.err and result.err.count("! web") == 1 \
+        and names(result.err, process, tmp_path) and f"; now {after}\n" in result.err
+    row.figure("sticky port at a new up: moved, and said once", says and after != before, wanted=True)
+    assert says, str(result)
+    project.run("stop")
+    assert "is held by" not in project.run("up").err and project.service("web")["port"] == after
+
+
 def test_a_stranger_who_binds_late(sandbox, svc, row, stranger, tmp_path):
     number, good, asked = row.choose(2, 67), 0, 0
     project = sandbox.project(loads.service("web", [svc, "serve", "USR1", ",", "listen", ",", "wait"]))
