@@ -57,6 +57,8 @@ void keeper_adopt(struct keeper *keeper)
 	note_start(keeper);
 	log_writer_tick(&keeper->log);
 	log_writer_event(&keeper->log, "event=adopt\npid=%d\n", (int)spec->adopt_pid);
+	for (int i = 0; i < 2; i++)
+		capture_go_on(&keeper->io.captures[i], &keeper->log);
 	keeper->status.state = KEEPER_RUNNING;
 	keeper->leader_fd = open_leader(spec);
 	if (keeper->leader_fd < 0) {

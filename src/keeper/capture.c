@@ -7,6 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/param.h>
+
+/* As the kernel makes it, and after so many that were found full. */
+#define PIPE_FULL  (64 * 1024)
+#define FULL_PIPES 16
+#define WIDE_PIPE  (256 * 1024)
 
 /* More than a terminal keeps for its reader. */
 #define TERMINAL_HOLDS (256 * 1024)
@@ -27,9 +33,49 @@ const char *capture_unfinished(const struct capture *capture, size_t *ret_len)
 	return capture->fd >= 0 ? spool_bytes(capture->spool, capture->number, ret_len) : "";
 }
 
+/*
+ * A program that writes flat out is woken less often for a wider pipe.  Not all get one: what a
+ * user's pipes may hold together is limited.
+ */
+static void widen(struct capture *capture, size_t taken)
+{
+	if (taken < PIPE_FULL || ++capture->full_pipes != FULL_PIPES)
+		return;
+	(void)fcntl(capture->fd, F_SETPIPE_SZ, WIDE_PIPE);
+}
+
+static void emit_lines(struct capture *capture, struct log_writer *log, size_t fresh)
+{
+	for (;;) {
+		size_t len, most;
+		const char *at = capture_unfinished(capture, &len), *last;
+
+		most = MIN(len, LOG_RECORD_MAX_DATA);
+		last = memrchr(at + fresh, '\n', most - fresh);
+		if (last)
+			emit(capture, log, 0, (size_t)(last + 1 - at));
+		else if (most == LOG_RECORD_MAX_DATA ||
+		         spool_is_full(capture->spool, capture->number))
+			emit(capture, log, LOG_CONT, most);
+		else
+			return;
+		fresh = 0;
+	}
+}
+
+/* What is there from `fresh` on has not been looked at for the ends of lines. */
+static void take_lines(struct capture *capture, struct log_writer *log, size_t fresh)
+{
+	size_t len;
+
+	emit_lines(capture, log, fresh);
+	(void)capture_unfinished(capture, &len);
+	capture->idle_at_ms = len > 0 ? clock_mono_ms() + CAPTURE_IDLE_MS : 0;
+}
+
 bool capture_read(struct capture *capture, struct log_writer *log)
 {
-	const char *at, *last;
+	const char *at;
 	size_t len;
 	ssize_t n = spool_take(capture->spool, capture->number, capture->fd);
 
@@ -40,18 +86,18 @@ bool capture_read(struct capture *capture, struct log_writer *log)
 		capture->is_over = n == 0 || errno != EAGAIN;
 		return false;
 	}
+	widen(capture, (size_t)n);
 	at = capture_unfinished(capture, &len);
 	if (capture->tap)
 		capture->tap(at + len - n, (size_t)n, capture->tap_data);
-	last = memrchr(at + len - n, '\n', (size_t)n);
-	if (last)
-		emit(capture, log, 0, (size_t)(last + 1 - at));
-	(void)capture_unfinished(capture, &len);
-	if (len == SPOOL_HALF)
-		emit(capture, log, LOG_CONT, len);
-	(void)capture_unfinished(capture, &len);
-	capture->idle_at_ms = len > 0 ? clock_mono_ms() + CAPTURE_IDLE_MS : 0;
+	take_lines(capture, log, len - (size_t)n);
 	return true;
+}
+
+void capture_go_on(struct capture *capture, struct log_writer *log)
+{
+	if (capture->fd >= 0)
+		take_lines(capture, log, 0);
 }
 
 void capture_idle(struct capture *capture, struct log_writer *log, int64_t now_ms)

@@ -24,6 +24,7 @@
 #define SWEEP_FIRST_MS 20
 #define SWEEP_LAST_MS  1000
 #define DISK_RETRY_MS  1000
+#define READS_AT_ONCE  16
 
 static int open_signals(struct keeper *keeper, struct error *err)
 {
@@ -432,6 +433,21 @@ static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 	return count;
 }
 
+static void write_down(struct keeper *keeper)
+{
+	log_writer_flush(&keeper->log);
+	spool_keep(&keeper->io.spool, &keeper->log);
+}
+
+/* While more comes there is no need to wait for it, but others have a turn, too. */
+static void read_output(struct keeper *keeper, struct capture *capture)
+{
+	for (int i = 0; i < READS_AT_ONCE && capture_read(capture, &keeper->log); i++) {
+		write_down(keeper);
+		log_writer_tick(&keeper->log);
+	}
+}
+
 /* Waits for something and handles it. */
 static void turn(struct keeper *keeper, int timeout_ms)
 {
@@ -443,7 +459,7 @@ static void turn(struct keeper *keeper, int timeout_ms)
 	log_writer_tick(&keeper->log);
 	for (int i = 0; i < 2; i++)
 		if (fds[POLL_OUTPUT + i].revents)
-			(void)capture_read(&keeper->io.captures[i], &keeper->log);
+			read_output(keeper, &keeper->io.captures[i]);
 	/* Before children are reaped: a sender that has ended must still be there. */
 	if (fds[POLL_NOTIFY].revents || fds[POLL_SIGNAL].revents)
 		keeper_hear(keeper);
@@ -460,12 +476,6 @@ static void turn(struct keeper *keeper, int timeout_ms)
 			keeper_serve(keeper, &keeper->clients[i]);
 	if (fds[POLL_LISTEN].revents)
 		keeper_accept(keeper);
-}
-
-static void write_down(struct keeper *keeper)
-{
-	log_writer_flush(&keeper->log);
-	spool_keep(&keeper->io.spool, &keeper->log);
 }
 
 static bool has_subscriber(const struct keeper *keeper)

@@ -50,6 +50,13 @@ struct log_record {
 /* Writes the record; `out` has room for len + LOG_RECORD_OVERHEAD.  Returns its size. */
 size_t log_record_encode(const struct log_record *record, char *out);
 
+/* What a record has before its bytes, and after them. */
+struct log_record_frame {
+	char head[LOG_RECORD_HEAD];
+	char size[LOG_RECORD_OVERHEAD - LOG_RECORD_HEAD];
+};
+void log_record_frame(const struct log_record *record, struct log_record_frame *ret);
+
 /*
  * Reads the record at the start of `buf`; data points into it.  Returns its size,
  * 0 when more bytes are needed, -1 when this is no record.

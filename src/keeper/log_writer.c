@@ -12,10 +12,14 @@
 #include <inttypes.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 
-/* Room for the greatest record and a little more: a keeper's memory is counted. */
-#define BATCH_SIZE (LOG_RECORD_MAX + 4096)
+#define BATCH_MAX (128UL * 1024) /* fits into the smallest segment */
+
+/* Heads, and what is so short that it is copied to them: a part more would cost more. */
+#define FRAMES_SIZE 4096
+#define COPIED_MAX  1024
 
 /* A block that is given up so that the exit record finds room on a full disk. */
 #define RESERVE_NAME "reserve"
@@ -161,7 +165,7 @@ int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment
 	log->run = run;
 	proc_boot_id(boot_id);
 	log->boot = log_record_boot(boot_id);
-	log->batch = xmalloc(BATCH_SIZE);
+	log->frames = xmalloc(FRAMES_SIZE);
 	log_writer_tick(log);
 	keep_reserve(log);
 	return take_up(log, err);
@@ -177,7 +181,7 @@ void log_writer_close(struct log_writer *log)
 void log_writer_release(struct log_writer *log)
 {
 	log_writer_close(log);
-	free(log->batch);
+	free(log->frames);
 	*log = (struct log_writer)LOG_WRITER_INIT;
 }
 
@@ -231,19 +235,32 @@ static int rotate(struct log_writer *log, struct error *err)
 	return 0;
 }
 
+/* Takes what was written off the front of the batch. */
+static void advance(struct log_writer *log, size_t done)
+{
+	struct iovec *part = log->parts;
+
+	for (; done > 0 && done >= part->iov_len; part++, log->part_count--)
+		done -= part->iov_len;
+	memmove(log->parts, part, (size_t)log->part_count * sizeof(*part));
+	if (done > 0) {
+		log->parts[0].iov_base = (char *)log->parts[0].iov_base + done;
+		log->parts[0].iov_len -= done;
+	}
+}
+
 /* 0, or the errno that kept the batch from being written whole. */
 static int write_batch(struct log_writer *log)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	int failure = fault_errno("journal.write");
-	size_t done = 0;
 
 	if (failure)
 		return failure;
 	if (rotate(log, &err) < 0)
 		return err.code;
-	while (done < log->batch_len) {
-		ssize_t n = write(log->fd, log->batch + done, log->batch_len - done);
+	while (log->part_count > 0) {
+		ssize_t n = writev(log->fd, log->parts, log->part_count);
 
 		if (n < 0 && errno != EINTR) {
 			int saved = errno;
@@ -253,7 +270,7 @@ static int write_batch(struct log_writer *log)
 			return saved;
 		}
 		if (n > 0)
-			done += (size_t)n;
+			advance(log, (size_t)n);
 	}
 	log->size += log->batch_len;
 	return 0;
@@ -276,8 +293,37 @@ void log_writer_flush(struct log_writer *log)
 	} else {
 		log->lost_records = log->lost_lines = log->lost_bytes = 0;
 	}
-	log->batch_len = 0;
+	log->batch_len = log->frames_len = 0;
+	log->part_count = 0;
 	log->batch_lines = log->batch_bytes = 0;
+}
+
+static void add_part(struct log_writer *log, const char *data, size_t len)
+{
+	log->parts[log->part_count++] = (struct iovec){(char *)data, len};
+	log->batch_len += len;
+}
+
+static void add_copy(struct log_writer *log, const char *data, size_t len)
+{
+	char *at = log->frames + log->frames_len;
+	struct iovec *last = log->part_count > 0 ? &log->parts[log->part_count - 1] : NULL;
+
+	memcpy(at, data, len);
+	log->frames_len += len;
+	if (!last || (char *)last->iov_base + last->iov_len != at) {
+		add_part(log, at, len);
+		return;
+	}
+	last->iov_len += len;
+	log->batch_len += len;
+}
+
+static bool has_room(const struct log_writer *log, size_t len)
+{
+	return log->batch_len + len + LOG_RECORD_OVERHEAD <= BATCH_MAX &&
+	       log->part_count + 2 < LOG_WRITER_PARTS &&
+	       log->frames_len + COPIED_MAX + LOG_RECORD_OVERHEAD <= FRAMES_SIZE;
 }
 
 static void append(struct log_writer *log, enum log_stream stream, unsigned int flags,
@@ -296,8 +342,15 @@ static void append(struct log_writer *log, enum log_stream stream, unsigned int 
 		.data = data,
 		.len = len,
 	};
+	struct log_record_frame frame;
 
-	log->batch_len += log_record_encode(&record, log->batch + log->batch_len);
+	log_record_frame(&record, &frame);
+	add_copy(log, frame.head, sizeof(frame.head));
+	if (len > COPIED_MAX)
+		add_part(log, data, len);
+	else
+		add_copy(log, data, len);
+	add_copy(log, frame.size, sizeof(frame.size));
 	log->seq += record.lines;
 	if (stream != LOG_EVENT) {
 		log->pos += len;
@@ -342,7 +395,7 @@ void log_writer_retry(struct log_writer *log)
 void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
                     const char *data, size_t len)
 {
-	if (log->batch_len + len + LOG_RECORD_OVERHEAD > BATCH_SIZE)
+	if (!has_room(log, len))
 		log_writer_flush(log);
 	if (log->batch_len == 0) {
 		log->batch_first = log->seq;
@@ -356,11 +409,15 @@ void log_writer_event(struct log_writer *log, const char *fmt, ...)
 {
 	cleanup_free char *text = NULL;
 	va_list args;
+	size_t len;
 
 	va_start(args, fmt);
 	text = xvasprintf(fmt, args);
 	va_end(args);
-	log_writer_add(log, LOG_EVENT, 0, text, strlen(text));
+	len = strlen(text);
+	log_writer_add(log, LOG_EVENT, 0, text, MIN(len, LOG_RECORD_MAX_DATA));
+	if (len > COPIED_MAX)
+		log_writer_flush(log); /* while the text is there */
 }
 
 bool log_writer_finish(struct log_writer *log, const char *event)

@@ -1,10 +1,10 @@
 /*
  * log_writer - appends records to the segments of one log.
  *
- * Records gather in a batch and go out with one write(2) in log_writer_flush().
- * A new segment begins when one is full; the oldest go when there are too many.
- * A write that the disk refuses drops its batch, counts it, and leaves the
- * segment whole; a `drop` event tells of it as soon as a write succeeds again.
+ * Records gather in a batch and go out with one writev(2) in log_writer_flush(), until
+ * when what was given to log_writer_add() has to stay.  A new segment begins when one is full; the
+ * oldest go when there are too many. A write that the disk refuses drops its batch, counts it, and
+ * leaves the segment whole; a `drop` event tells of it as soon as a write succeeds again.
  *
  * Holds an flock on the folder, so that a log has one writer.  Blocks as long as
  * the disk does.  Format: log_record.h.
@@ -14,7 +14,11 @@
 #include "base/array.h"
 #include "keeper/log_record.h"
 
+#include <sys/uio.h>
+
 struct error;
+
+#define LOG_WRITER_PARTS 8
 
 struct log_writer {
 	int dir, fd;
@@ -24,7 +28,10 @@ struct log_writer {
 	uint64_t seq, pos;        /* of the next record */
 	uint64_t size;            /* of the open segment */
 	int64_t mono_ns, real_ns; /* given to new records */
-	char *batch;
+	char *frames;             /* of the batch: heads, and data that is short */
+	size_t frames_len;
+	struct iovec parts[LOG_WRITER_PARTS]; /* of the batch: of frames, and data of others */
+	int part_count;
 	size_t batch_len;
 	uint64_t batch_first;              /* its first seq */
 	uint64_t batch_lines, batch_bytes; /* of the service, events not counted */
@@ -67,7 +74,10 @@ void log_writer_go_on(struct log_writer *log, const struct log_position *positio
 
 /* The time of the records that follow. */
 void log_writer_tick(struct log_writer *log);
-/* A line, a piece of one, or whole lines; len is at most LOG_RECORD_MAX_DATA. */
+/*
+ * A line, a piece of one, or whole lines; len is at most LOG_RECORD_MAX_DATA.  The bytes are
+ * borrowed until the next flush.
+ */
 void log_writer_add(struct log_writer *log, enum log_stream stream, unsigned int flags,
                     const char *data, size_t len);
 void log_writer_event(struct log_writer *log, const char *fmt, ...) printf_like(2, 3);

@@ -12,17 +12,16 @@
 #include <sys/stat.h>
 
 #define PAGE      4096UL
-#define HALF_STEP (SPOOL_HALF + PAGE) /* with a gap, so that an offset is in one half only */
-#define FILE_SIZE (PAGE + 2UL * SPOOL_STREAMS * HALF_STEP)
+#define STEP      (SPOOL_SIZE + PAGE) /* with a gap, so that an offset is in one stream only */
+#define FILE_SIZE (PAGE + SPOOL_STREAMS * STEP)
 
 /* Changed whenever the layout is; another version's spool is not taken over. */
-#define SPOOL_MAGIC UINT64_C(0x6c64737030303031)
+#define SPOOL_MAGIC UINT64_C(0x6c64737030303032)
 
 struct spool_mark {
 	struct log_position log;
 	struct {
-		uint32_t half, is_continued;
-		uint64_t begin;
+		uint64_t begin, is_continued;
 	} streams[SPOOL_STREAMS];
 };
 
@@ -32,14 +31,14 @@ struct spool_page {
 	struct spool_mark marks[2];
 };
 
-static off_t half_start(int stream, unsigned int half)
+static off_t start_of(int stream)
 {
-	return (off_t)(PAGE + (2UL * (size_t)stream + half) * HALF_STEP);
+	return (off_t)(PAGE + (size_t)stream * STEP);
 }
 
-static char *half_bytes(const struct spool *spool, int stream, unsigned int half)
+static char *bytes_of(const struct spool *spool, int stream)
 {
-	return (char *)spool->page + half_start(stream, half);
+	return (char *)spool->page + start_of(stream);
 }
 
 static int map_file(struct spool *spool, int fd, struct error *err)
@@ -68,7 +67,7 @@ int spool_open(struct spool *spool, struct error *err)
 		/* Each has an offset of its own. */
 		stream->fd = open(path, O_RDWR | O_CLOEXEC);
 		stream->can_splice = true;
-		if (stream->fd < 0 || lseek(stream->fd, half_start(i, 0), SEEK_SET) < 0)
+		if (stream->fd < 0 || lseek(stream->fd, start_of(i), SEEK_SET) < 0)
 			return error_errno(err, errno, "make a spool");
 	}
 	spool->page->magic = SPOOL_MAGIC;
@@ -86,19 +85,13 @@ void spool_release(struct spool *spool)
 
 static bool find_offset(struct spool_stream *stream, int number)
 {
-	off_t at = lseek(stream->fd, 0, SEEK_CUR);
+	off_t at = lseek(stream->fd, 0, SEEK_CUR) - start_of(number);
 
-	for (unsigned int half = 0; half < 2; half++) {
-		off_t start = half_start(number, half);
-
-		if (at < start || at > start + (off_t)SPOOL_HALF)
-			continue;
-		stream->half = half;
-		stream->begin = 0;
-		stream->end = (size_t)(at - start);
-		return true;
-	}
-	return false;
+	if (at < 0 || at > (off_t)SPOOL_SIZE)
+		return false;
+	stream->begin = 0;
+	stream->end = (size_t)at;
+	return true;
 }
 
 bool spool_adopt(struct spool *spool, const int fds[SPOOL_STREAMS])
@@ -128,7 +121,7 @@ bool spool_adopt(struct spool *spool, const int fds[SPOOL_STREAMS])
 ssize_t spool_take(struct spool *spool, int stream, int from)
 {
 	struct spool_stream *to = &spool->streams[stream];
-	size_t room = SPOOL_HALF - to->end;
+	size_t room = SPOOL_SIZE - to->end;
 	ssize_t n;
 
 	if (room == 0) {
@@ -139,7 +132,7 @@ ssize_t spool_take(struct spool *spool, int stream, int from)
 	if (n < 0 && (!to->can_splice || errno == EINVAL || errno == ENOSYS)) {
 		/* No pipe. */
 		to->can_splice = false;
-		n = read(from, half_bytes(spool, stream, to->half) + to->end, room);
+		n = read(from, bytes_of(spool, stream) + to->end, room);
 		if (n > 0)
 			(void)lseek(to->fd, n, SEEK_CUR);
 	}
@@ -153,7 +146,7 @@ const char *spool_bytes(const struct spool *spool, int stream, size_t *ret_len)
 	const struct spool_stream *of = &spool->streams[stream];
 
 	*ret_len = of->end - of->begin;
-	return spool->page ? half_bytes(spool, stream, of->half) + of->begin : "";
+	return spool->page ? bytes_of(spool, stream) + of->begin : "";
 }
 
 void spool_emitted(struct spool *spool, int stream, size_t len)
@@ -161,45 +154,61 @@ void spool_emitted(struct spool *spool, int stream, size_t len)
 	spool->streams[stream].begin += len;
 }
 
-/*
- * Makes room.  Killed before the mark is set, an offset before its begin says that nothing is
- * left, and one in the other half that all of that half is.
- */
-static void settle(struct spool *spool, int number)
+/* Nothing is overwritten that is not emitted. */
+static bool can_move(const struct spool_stream *stream)
 {
-	struct spool_stream *stream = &spool->streams[number];
-	size_t left = stream->end - stream->begin;
-	unsigned int half = stream->half;
-
-	if (stream->end == 0 || (left > 0 && (stream->begin == 0 || stream->end <= SPOOL_HALF / 2)))
-		return;
-	if (left > 0) {
-		half = !half;
-		memcpy(half_bytes(spool, number, half),
-		       half_bytes(spool, number, stream->half) + stream->begin, left);
-	}
-	(void)lseek(stream->fd, half_start(number, half) + (off_t)left, SEEK_SET);
-	stream->half = half;
-	stream->begin = 0;
-	stream->end = left;
+	return stream->end - stream->begin < stream->begin;
 }
 
-void spool_keep(struct spool *spool, const struct log_writer *log)
+bool spool_is_full(const struct spool *spool, int stream)
+{
+	return spool->streams[stream].end == SPOOL_SIZE && !can_move(&spool->streams[stream]);
+}
+
+static void mark(struct spool *spool, const struct log_position *log)
 {
 	struct spool_page *page = spool->page;
 	struct spool_mark *next = &page->marks[!page->current];
 
-	log_writer_position(log, &next->log);
+	next->log = *log;
 	for (int i = 0; i < SPOOL_STREAMS; i++) {
-		const struct spool_stream *stream = &spool->streams[i];
-
-		settle(spool, i);
-		next->streams[i].half = stream->half;
-		next->streams[i].begin = stream->begin;
-		next->streams[i].is_continued = stream->is_continued;
+		next->streams[i].begin = spool->streams[i].begin;
+		next->streams[i].is_continued = spool->streams[i].is_continued;
 	}
 	/* SIGKILL comes between instructions: what was stored before this one is there. */
 	__atomic_store_n(&page->current, !page->current, __ATOMIC_RELEASE);
+}
+
+/*
+ * Makes room.  Killed before this is marked, an offset before the begin that is marked says that
+ * all before the offset is left.
+ */
+static bool settle(struct spool *spool, int number)
+{
+	struct spool_stream *stream = &spool->streams[number];
+	size_t left = stream->end - stream->begin;
+	char *bytes = bytes_of(spool, number);
+
+	if (!can_move(stream) || (left > 0 && stream->end <= SPOOL_SIZE / 2))
+		return false;
+	memcpy(bytes, bytes + stream->begin, left);
+	(void)lseek(stream->fd, start_of(number) + (off_t)left, SEEK_SET);
+	stream->begin = 0;
+	stream->end = left;
+	return true;
+}
+
+void spool_keep(struct spool *spool, const struct log_writer *log)
+{
+	struct log_position position;
+	bool is_settled = false;
+
+	log_writer_position(log, &position);
+	mark(spool, &position);
+	for (int i = 0; i < SPOOL_STREAMS; i++)
+		is_settled |= settle(spool, i);
+	if (is_settled)
+		mark(spool, &position);
 }
 
 struct logged {
@@ -218,18 +227,19 @@ static void count_logged(const struct log_record *record, void *data)
 
 void spool_recover(struct spool *spool, struct log_writer *log)
 {
-	const struct spool_mark *mark = &spool->page->marks[spool->page->current];
+	const struct spool_mark *last = &spool->page->marks[spool->page->current];
 	struct logged logged = {.spool = spool};
 
 	for (int i = 0; i < SPOOL_STREAMS; i++)
-		spool->streams[i].is_continued = mark->streams[i].is_continued;
-	log_tail_since(log, mark->log.pos, count_logged, &logged);
-	log_writer_go_on(log, &mark->log);
+		spool->streams[i].is_continued = last->streams[i].is_continued;
+	log_tail_since(log, last->log.pos, count_logged, &logged);
+	log_writer_go_on(log, &last->log);
 	for (int i = 0; i < SPOOL_STREAMS; i++) {
 		struct spool_stream *stream = &spool->streams[i];
-		uint64_t begin = mark->streams[i].begin + logged.bytes[i];
+		uint64_t begin = last->streams[i].begin + logged.bytes[i];
 
-		if (mark->streams[i].half == stream->half)
-			stream->begin = begin < stream->end ? (size_t)begin : stream->end;
+		/* Otherwise it was moved to the front. */
+		if (begin <= stream->end)
+			stream->begin = (size_t)begin;
 	}
 }

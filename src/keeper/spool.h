@@ -9,8 +9,8 @@
  * spool_recover() what the log has not got.  A terminal cannot be spliced: a SIGKILL between
  * the read and the note of its length loses that read.
  *
- * A stream has two halves of which one is in use: the start of a line that is not whole yet
- * moves to the other when room is needed.
+ * When room is needed, the start of a line that is not whole yet moves to the front, which
+ * was emitted before.
  */
 #pragma once
 
@@ -23,14 +23,13 @@ struct log_writer;
 struct spool_page;
 
 #define SPOOL_STREAMS 2
-#define SPOOL_HALF    (32UL * 1024) /* a keeper's memory is counted */
+#define SPOOL_SIZE    (80UL * 1024) /* of a stream; a keeper's memory is counted */
 
 struct spool_stream {
 	int fd;
 	bool can_splice;
 	bool is_continued; /* its last record was flagged LOG_CONT */
-	unsigned int half;
-	size_t begin, end; /* in the half: taken, but not emitted */
+	size_t begin, end; /* taken, but not emitted */
 };
 
 struct spool {
@@ -52,6 +51,8 @@ void spool_release(struct spool *spool);
 ssize_t spool_take(struct spool *spool, int stream, int from);
 /* What was taken but not emitted. */
 const char *spool_bytes(const struct spool *spool, int stream, size_t *ret_len);
+/* No room can be made before these are emitted. */
+bool spool_is_full(const struct spool *spool, int stream);
 /* So many of these have gone to the log's writer. */
 void spool_emitted(struct spool *spool, int stream, size_t len);
 
