@@ -8,6 +8,7 @@
 #include "shim/exec.h"
 #include "shim/hooks.h"
 #include "shim/idmap.h"
+#include "shim/mounts.h"
 #include "shim/namespaces.h"
 #include "shim/seal.h"
 #include "shim/sync.h"
@@ -109,7 +110,8 @@ static int prepare(struct container *container, const struct container_request *
 	struct plan *plan = &making->plan;
 
 	if (make_cgroup(container, request, making, err) < 0 ||
-	    namespaces_open(&container->spec, making->joined, err) < 0)
+	    namespaces_open(&container->spec, making->joined, err) < 0 ||
+	    mounts_map_ids(plan, making->joined[NS_USER], err) < 0)
 		return -1;
 	if (request->console_socket) {
 		making->console_socket = console_connect(request->console_socket, err);
@@ -186,7 +188,8 @@ static int launch(struct container *container, const struct container_request *r
 		return -1;
 	if (exec_prepare_from_outside(&spec->process, making->pid, making->plan.proc, err) < 0)
 		return -1;
-	if (making->plan.has_new_userns && idmap_write(spec, making->pid, err) < 0)
+	if (making->plan.has_new_userns &&
+	    idmap_write(&spec->uid_map, &spec->gid_map, making->pid, err) < 0)
 		return -1;
 	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0)
 		return -1;

@@ -133,14 +133,14 @@ static int finish_helper(struct helper *helper, struct error *err)
 	                  helper->name, helper->name[3]);
 }
 
-static int write_by_helpers(const struct spec *spec, pid_t pid, struct error *err)
+static int write_by_helpers(const struct spec_extents *uids, const struct spec_extents *gids,
+                            pid_t pid, struct error *err)
 {
 	struct helper uid = {"newuidmap", -1, -1}, gid = {"newgidmap", -1, -1};
 	cleanup(error_release) struct error second = ERROR_INIT;
 	int started = 0, done;
 
-	if (start_helper(&uid, pid, &spec->uid_map, err) < 0 ||
-	    start_helper(&gid, pid, &spec->gid_map, err) < 0)
+	if (start_helper(&uid, pid, uids, err) < 0 || start_helper(&gid, pid, gids, err) < 0)
 		started = -1;
 	done = finish_helper(&uid, started < 0 ? &second : err);
 	if (finish_helper(&gid, started < 0 || done < 0 ? &second : err) < 0)
@@ -148,17 +148,16 @@ static int write_by_helpers(const struct spec *spec, pid_t pid, struct error *er
 	return started < 0 || done < 0 ? -1 : 0;
 }
 
-int idmap_write(const struct spec *spec, pid_t pid, struct error *err)
+int idmap_write(const struct spec_extents *uids, const struct spec_extents *gids, pid_t pid,
+                struct error *err)
 {
-	bool is_single =
-		is_own_id(&spec->uid_map, geteuid()) && is_own_id(&spec->gid_map, getegid());
+	bool is_single = is_own_id(uids, geteuid()) && is_own_id(gids, getegid());
 
 	if (!is_privileged() && !is_single)
-		return write_by_helpers(spec, pid, err);
+		return write_by_helpers(uids, gids, pid, err);
 	if (!is_privileged() && write_proc(pid, "setgroups", "deny", 4, err) < 0)
 		return -1;
-	if (write_map(pid, "uid_map", &spec->uid_map, err) < 0 ||
-	    write_map(pid, "gid_map", &spec->gid_map, err) < 0)
+	if (write_map(pid, "uid_map", uids, err) < 0 || write_map(pid, "gid_map", gids, err) < 0)
 		return error_hint(err, "each id of the host in the maps must be one you may use");
 	return 0;
 }

@@ -18,7 +18,8 @@ struct spec;
 struct spec_extents;
 
 /* `pid` is in its new namespace and waits. */
-int idmap_write(const struct spec *spec, pid_t pid, struct error *err);
+int idmap_write(const struct spec_extents *uids, const struct spec_extents *gids, pid_t pid,
+                struct error *err);
 /* Will the process inside be able to call setgroups(2)? */
 bool idmap_can_set_groups(const struct spec *spec);
 bool idmap_has(const struct spec_extents *map, uint32_t inside);

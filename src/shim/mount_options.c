@@ -74,6 +74,11 @@ static bool add_verb(struct mount_options *options, const char *word)
 		options->recursive = options->recursive || *word == 'r';
 		return true;
 	}
+	if (str_eq(word, "idmap") || str_eq(word, "ridmap")) {
+		options->idmap = true;
+		options->idmap_all = options->idmap_all || *word == 'r';
+		return true;
+	}
 	if (str_eq(word, "tmpcopyup")) {
 		options->copy_up = true;
 		return true;
@@ -83,8 +88,8 @@ static bool add_verb(struct mount_options *options, const char *word)
 
 int mount_options_add(struct mount_options *options, const char *word, struct error *err)
 {
-	static const char *const unsupported[] = {"idmap",        "ridmap",       "remount",
-	                                          "copy-symlink", "src-nofollow", "dest-nofollow"};
+	static const char *const unsupported[] = {"remount", "copy-symlink", "src-nofollow",
+	                                          "dest-nofollow"};
 	const struct option_word *option = find_attribute(word);
 	unsigned long propagation = mount_propagation(word);
 
@@ -129,6 +134,8 @@ json_t *mount_options_known(void)
 		json_array_append_new(list, json_string(propagations[i].word));
 	json_array_append_new(list, json_string("bind"));
 	json_array_append_new(list, json_string("rbind"));
+	json_array_append_new(list, json_string("idmap"));
+	json_array_append_new(list, json_string("ridmap"));
 	json_array_append_new(list, json_string("tmpcopyup"));
 	return list;
 }

@@ -20,9 +20,10 @@ struct mount_options {
 	uint64_t attr_set_all, attr_clear_all; /* of it and all below */
 	uint64_t propagation;                  /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE */
 	bool propagation_all;
-	bool bind, recursive; /* bind, rbind */
-	bool copy_up;         /* tmpcopyup */
-	struct strv data;     /* "size=64k", for the file system */
+	bool bind, recursive;  /* bind, rbind */
+	bool idmap, idmap_all; /* idmap, ridmap */
+	bool copy_up;          /* tmpcopyup */
+	struct strv data;      /* "size=64k", for the file system */
 };
 
 /* Adds one option; ERR_UNSUPPORTED for those that are known and not done. */

@@ -45,15 +45,18 @@ static int open_overlay(const struct plan_overlay *overlay, struct error *err)
 	return overlay->fds[n + 1] < 0 ? error_wrap(err, "mounts[0]: workdir") : 0;
 }
 
+unsigned long mounts_propagation(const struct plan *plan)
+{
+	return plan->spec->propagation & (MS_SHARED | MS_SLAVE) ? MS_SLAVE : MS_PRIVATE;
+}
+
 int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *err)
 {
 	const struct spec *spec = plan->spec;
-	unsigned long propagation =
-		spec->propagation & (MS_SHARED | MS_SLAVE) ? MS_SLAVE : MS_PRIVATE;
 	int rootfs;
 
 	/* Before the clones: what is mounted here must not reach the host. */
-	if (mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0) {
+	if (mount(NULL, "/", NULL, MS_REC | mounts_propagation(plan), NULL) < 0) {
 		error_errno(err, errno, "make all mounts private");
 		/* With AppArmor's restriction the namespace is made, but powerless. */
 		if (plan->has_new_userns)
@@ -69,8 +72,7 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 	for (size_t i = 0; i < spec->mounts.len; i++) {
 		const struct spec_mount *mount = &spec->mounts.items[i];
 
-		plan->trees[i] = -1;
-		if (!mount->options.bind)
+		if (!mount->options.bind || mount->options.idmap)
 			continue;
 		/* The clone is made when its turn comes: the kernel lists mounts by age. */
 		plan->trees[i] = open(mount->source, O_PATH | O_CLOEXEC);
@@ -201,8 +203,11 @@ static int make_or_bind(const struct spec_mount *mount, const char *host, struct
 static int make_tree(const struct plan *plan, size_t i, int root, struct error *err)
 {
 	const struct spec_mount *mount = &plan->spec->mounts.items[i];
-	cleanup_close int source = mount->options.bind ? plan->trees[i] : -1;
+	cleanup_close int source = -1;
 
+	if (mount->options.idmap)
+		return plan->trees[i];
+	source = mount->options.bind ? plan->trees[i] : -1;
 	if (mount->options.bind)
 		return tree_clone(source, "", mount->options.recursive, err);
 	if (is_type(mount, "sysfs"))

@@ -15,6 +15,14 @@ struct error;
 struct plan;
 struct spec_mount;
 
+/*
+ * mount_idmap.c, in the parent, which alone may be allowed it: the trees of id-mapped
+ * mounts, which the child inherits.  `joined` is a user namespace that is entered, or -1.
+ */
+int mounts_map_ids(const struct plan *plan, int joined, struct error *err);
+/* What keeps mounts of the container from the host: MS_PRIVATE or MS_SLAVE. */
+unsigned long mounts_propagation(const struct plan *plan);
+
 int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *err);
 /* The root file system as an attached mount of its own. */
 int mounts_make_root(const struct plan *plan, int rootfs, struct error *err);

@@ -220,6 +220,8 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 		plan->is_joining = plan->is_joining || spec->ns[i].path;
 	plan->rootfs = path_absolute(options->bundle, spec->root_path);
 	plan->trees = xcalloc(spec->mounts.len + 1, sizeof(int));
+	for (size_t i = 0; i < spec->mounts.len; i++)
+		plan->trees[i] = -1;
 	if (plan->has_new_userns)
 		drop_unmapped_gids(spec);
 	if (plan_exec_init(&plan->exec, &spec->process, &spec->seccomp, options->preserve_fds,
@@ -245,6 +247,8 @@ void plan_release(struct plan *plan)
 	strv_release(&plan->overlay.rest);
 	free(plan->overlay.fds);
 	free(plan->rootfs);
+	for (size_t i = 0; plan->trees && i < plan->spec->mounts.len; i++)
+		close_fd(&plan->trees[i]);
 	free(plan->trees);
 	close_fd(&plan->proc);
 	close_fd(&plan->exe);

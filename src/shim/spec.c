@@ -99,16 +99,15 @@ static int parse_option(struct spec_mount *mount, const struct node *node, struc
 int spec_mount_parse(struct spec_mount *mount, const struct node *node, struct error *err)
 {
 	struct node options;
-	struct node id_map = node_child(node, "uidMappings");
 
 	if (node_need_object(node, err) < 0 ||
 	    node_need_str(node, "destination", &mount->destination, err) < 0 ||
 	    node_str(node, "type", &mount->type, err) < 0 ||
 	    node_str(node, "source", &mount->source, err) < 0 ||
-	    node_array(node, "options", &options, err) < 0)
+	    node_array(node, "options", &options, err) < 0 ||
+	    spec_map_parse(node, "uidMappings", &mount->uid_map, err) < 0 ||
+	    spec_map_parse(node, "gidMappings", &mount->gid_map, err) < 0)
 		return -1;
-	if (node_exists(&id_map))
-		return node_unsupported(&id_map, "an id-mapped mount", err);
 	if (str_empty(mount->destination) || strlen(mount->destination) >= PATH_MAX)
 		return node_error(node, err, "destination must have 1 to %d bytes", PATH_MAX - 1);
 	for (size_t i = 0; i < node_len(&options); i++) {
@@ -123,6 +122,11 @@ int spec_mount_parse(struct spec_mount *mount, const struct node *node, struct e
 		return node_error(node, err, "a bind mount needs a source");
 	if (!mount->options.bind && str_empty(mount->type))
 		return node_error(node, err, "type is required");
+	if (!mount->uid_map.len != !mount->gid_map.len)
+		return node_error(node, err, "needs both uidMappings and gidMappings, or none");
+	mount->options.idmap = mount->options.idmap || mount->uid_map.len > 0;
+	if (mount->options.idmap && !mount->options.bind)
+		return node_error(node, err, "only a bind mount can be id-mapped");
 	if (mount->options.copy_up && !str_eq_null(mount->type, "tmpfs"))
 		return node_error(node, err, "tmpcopyup is for tmpfs only");
 	return 0;
@@ -283,8 +287,11 @@ void spec_resources_release(struct spec_resources *resources)
 void spec_release(struct spec *spec)
 {
 	spec_process_release(&spec->process);
-	array_foreach(mount, &spec->mounts)
+	array_foreach(mount, &spec->mounts) {
 		mount_options_release(&mount->options);
+		array_release(&mount->uid_map);
+		array_release(&mount->gid_map);
+	}
 	array_release(&spec->mounts);
 	for (size_t i = 0; i < HOOK_COUNT; i++) {
 		array_foreach(hook, &spec->hooks[i]) {

@@ -102,6 +102,7 @@ struct spec_process {
 
 struct spec_mount {
 	const char *destination, *type, *source;
+	struct spec_extents uid_map, gid_map; /* of an id-mapped mount; none: the container's */
 	struct mount_options options;
 };
 
@@ -230,6 +231,9 @@ int spec_process_tuning_parse(struct spec_process *process, const struct node *n
                               struct error *err);
 int spec_memory_policy_parse(struct spec_memory_policy *policy, const struct node *node,
                              struct error *err);
+/* uidMappings or gidMappings. */
+int spec_map_parse(const struct node *node, const char *key, struct spec_extents *map,
+                   struct error *err);
 int spec_linux_parse(struct spec *spec, const struct node *node, struct error *err);
 int spec_mount_parse(struct spec_mount *mount, const struct node *node, struct error *err);
 int spec_seccomp_parse(struct spec_seccomp *seccomp, const struct node *node, struct error *err);

@@ -80,8 +80,8 @@ static int parse_extent(struct spec_extents *map, const struct node *node, struc
 	return 0;
 }
 
-static int parse_map(const struct node *node, const char *key, struct spec_extents *map,
-                     struct error *err)
+int spec_map_parse(const struct node *node, const char *key, struct spec_extents *map,
+                   struct error *err)
 {
 	struct node list;
 
@@ -299,8 +299,8 @@ int spec_linux_parse(struct spec *spec, const struct node *node, struct error *e
 	struct node resources, seccomp, cgroups_path = node_child(node, "cgroupsPath");
 
 	if (parse_namespaces(spec, node, err) < 0 ||
-	    parse_map(node, "uidMappings", &spec->uid_map, err) < 0 ||
-	    parse_map(node, "gidMappings", &spec->gid_map, err) < 0 ||
+	    spec_map_parse(node, "uidMappings", &spec->uid_map, err) < 0 ||
+	    spec_map_parse(node, "gidMappings", &spec->gid_map, err) < 0 ||
 	    parse_devices(spec, node, err) < 0 || parse_sysctl(spec, node, err) < 0 ||
 	    check_sysctls(spec, err) < 0 ||
 	    node_str(node, "cgroupsPath", &spec->cgroups_path, err) < 0 ||

@@ -135,3 +135,12 @@ int tree_set_attr(int tree, uint64_t set, uint64_t clear, uint64_t propagation, 
 	}
 	return error_errno(err, errno, "set mount attributes");
 }
+
+int tree_map_ids(int tree, int userns, bool recursive, struct error *err)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
+
+	if (set_attr(tree, recursive ? AT_RECURSIVE : 0, &attr) < 0)
+		return error_errno(err, errno, "map its ids");
+	return 0;
+}

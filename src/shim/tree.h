@@ -26,6 +26,9 @@ int tree_attach(int tree, int target, struct error *err);
 int tree_set_attr(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive,
                   struct error *err);
 
+/* Shows the ids of its file system as the user namespace maps them; before it is attached. */
+int tree_map_ids(int tree, int userns, bool recursive, struct error *err);
+
 /* The step-by-step form, for parameters that are not words. */
 int tree_begin(const char *type, struct error *err);
 int tree_param(int context, const char *key, const char *value, struct error *err);

@@ -74,10 +74,11 @@ def test_features_tell_the_truth(root_shim):
     told = json.loads(root_shim("features", check=0).stdout)
     assert told["ociVersionMin"] == "1.0.0" and told["hooks"][0] == "prestart"
     for option in told["mountOptions"]:
-        if option in ("bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"):
+        if option in ("bind", "rbind", "tmpcopyup", "idmap", "ridmap"):
             continue
         bundle = root_shim.new_bundle().mount("/m", "tmpfs", "tmpfs", [option])
         assert root_shim.run(bundle.args("/bin/true")).returncode == 0, option
+    assert told["linux"]["mountExtensions"] == {"idmap": {"enabled": True}}
     for namespace in told["linux"]["namespaces"]:
         assert namespace in "cgroup ipc mount network pid time user uts".split()
     actions = told["linux"]["seccomp"]["actions"]
