@@ -41,23 +41,6 @@ def test_a_crash_of_a_dependency_does_not_restart_its_dependents(sandbox):
     assert project.service("web")["pid"] == web["pid"]
 
 
-def test_a_worker_that_fails_at_once_lets_nobody_start(sandbox):
-    project = sandbox.project("""
-        [services.db]
-        type = "worker"
-        command = "sleep 0.02; exit 1"
-        restart = "no"
-
-        [services.web]
-        type = "worker"
-        command = "touch started; exec sleep 1000"
-        depends_on = ["db"]
-    """)
-    project.fail("up", status=1)
-    assert runs(project) == {"db": 1, "web": 0}
-    assert not (project.folder / "started").exists()
-
-
 def test_a_oneshot_that_has_ended_is_not_called_healthy(sandbox):
     project = sandbox.project("""
         [services.seed]

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import uuid
 
 import pytest
 
@@ -65,14 +66,15 @@ def test_a_mount_is_found(empty):
 
 
 def test_a_cgroup_of_ours_is_a_leak_and_one_of_others_is_not(empty):
-    (empty.root / "state/locald/logs/shop-01234567/web").mkdir(parents=True)
+    ours, other = (f"shop-{uuid.uuid4().hex[:8]}" for _ in range(2))  # this test may run beside itself
+    (empty.root / "state/locald/logs" / ours / "web").mkdir(parents=True)
     parent = next((path for path in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/pids")
                    if os.path.exists(f"{path}/cgroup.procs") and os.access(path, os.W_OK)), None)
     if not parent:
         pytest.skip("no cgroup can be made here")
     run = next(audit.log_hashes(empty.root))
-    names = {f"locald-{run}.1": True, "locald-shop-01234567.web": True, "locald-0123456789abcdef.1": False,
-             "locald-shop-76543210.web": False, f"libpod-{os.getpid()}": False}
+    names = {f"locald-{run}.1": True, f"locald-{ours}.web": True, f"locald-{uuid.uuid4().hex[:16]}.1": False,
+             f"locald-{other}.web": False, f"libpod-{other}": False}
     for name, is_ours in names.items():
         folder = os.path.join(parent, name)
         os.mkdir(folder)
