@@ -3,14 +3,51 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/param.h>
 #include <sys/resource.h>
 
+/* A table of descriptors is as long as its highest number, and is copied by each fork. */
+#define FIRST_MAX 1024
+
 /* The other half is for clients and visitors. */
-static bool is_scarce(int fd)
+static bool are_scarce(const struct held_ends *held)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd >= limit.rlim_cur / 2;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return true;
+	for (size_t i = 0; i < held->count; i++)
+		if ((rlim_t)held->fds[i] >= limit.rlim_cur / 2)
+			return true;
+	return false;
+}
+
+/*
+ * The soft limit says which numbers are given out, not which may be open: above it are those
+ * that nobody else here needs.  It is raised for these only, so children have the user's own.
+ */
+static bool move_up(struct held_ends *held)
+{
+	struct rlimit limit, raised;
+	size_t moved = 0;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return false;
+	raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+	if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
+		return false;
+	for (; moved < held->count; moved++) {
+		int *fd = &held->fds[moved];
+		int up = fcntl(*fd, F_DUPFD_CLOEXEC, (int)MIN(limit.rlim_cur, FIRST_MAX));
+
+		if (up < 0)
+			break;
+		close(*fd);
+		*fd = up;
+	}
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	return moved == held->count;
 }
 
 ssize_t held_ends_receive(struct held_ends *held, int sock, void *buf, size_t size)
@@ -25,12 +62,8 @@ ssize_t held_ends_receive(struct held_ends *held, int sock, void *buf, size_t si
 	}
 	if (passed.count == 0)
 		return n;
-	for (size_t i = 0; i < passed.count; i++) {
-		if (!is_scarce(passed.fds[i]))
-			continue;
+	if (!move_up(&passed) && are_scarce(&passed))
 		held_ends_release(&passed);
-		break;
-	}
 	held_ends_release(held);
 	*held = passed;
 	return n;

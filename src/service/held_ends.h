@@ -3,8 +3,9 @@
  *
  * Duplicates of the descriptors that a keeper passes with its first status (keeper/program_io.h).
  * As long as they are here, a service whose keeper was killed can write, and what it wrote is
- * there for the next keeper.  When descriptors are scarce nothing is held: then a lost keeper
- * costs its service.
+ * there for the next keeper.  They are moved above the soft limit, and so take nothing from
+ * others; where the hard limit leaves no room there and more than half is in use, nothing is
+ * held: then a lost keeper costs its service.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import time
 
@@ -160,3 +161,24 @@ def test_a_port_stays_with_an_adopted_service(sandbox, row):
     row.figure("requests refused or broken", visitor.refused + len(visitor.broken), wanted=0)
     row.figure("ready", project.service("web")["ready"], wanted=True)
     row.figure("degraded for the next daemon", project.service("web").get("degraded"), wanted=True)
+
+def test_many_keepers_are_held_with_a_low_limit(sandbox, row):
+    """The daemon's soft limit of descriptors is the user's, and services see it unchanged."""
+    soft, services = 128, 16
+    project = sandbox.project(
+        loads.service("first", ["sh", "-c", "exec sleep 1000"], type="worker")
+        + "".join(loads.service(f"s{i}", ["sh", "-c", "echo limit $(ulimit -Sn); exec sleep 1000"], type="worker",
+                                autostart=False) for i in range(services)))
+    project.up()
+    daemon = sandbox.daemon_pid()
+    resource.prlimit(daemon, resource.RLIMIT_NOFILE, (soft, resource.prlimit(daemon, resource.RLIMIT_NOFILE)[1]))
+    names = [f"s{i}" for i in range(services)]
+    project.run("up", *names)
+    before = loads.identities(project)
+    for name in names:
+        kill_keeper(sandbox, project, name)
+    same = sum(before[name] == identity for name, identity in loads.identities(project).items() if name in names)
+    row.figure("services that went on with a soft limit of 128", f"{same}/{services}", wanted=f"{services}/{services}")
+    seen = [record["text"] for name in names for record in loads.output(project, name)]
+    row.figure("services that saw it as their limit", seen.count(f"limit {soft}"), wanted=services)
+    row.figure("limit of the daemon afterwards", resource.prlimit(daemon, resource.RLIMIT_NOFILE)[0], wanted=soft)
