@@ -216,7 +216,8 @@ static void advise_on_time(const struct service_plan *plan, struct error *err)
 	const char *table = plan->group ? plan->group : plan->name;
 	int port = plan->has_own_network ? plan->inside_port : plan->port;
 
-	if (plan->health.kind == PLAN_HEALTH_DEFAULT && port > 0)
+	if ((plan->health.kind == PLAN_HEALTH_DEFAULT || plan->health.kind == PLAN_HEALTH_TCP) &&
+	    port > 0)
 		error_hint(
 			err,
 			"let it listen on $PORT (%d), or give it longer: `health_check = { type = "

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 # Vite 6 is the last one that runs on Node 18, which is Debian 12's.
 CREATE_VITE = "create-vite@6"
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(700)
 
 
 def npm(sandbox, *arguments, cwd):
@@ -25,7 +25,7 @@ def npm(sandbox, *arguments, cwd):
     if certificates.exists():
         environment["NODE_EXTRA_CA_CERTS"] = str(certificates)
     process = sandbox.popen(argv=["npm", *arguments], cwd=cwd, env=environment)
-    return sandbox.finish(process, timeout=200)
+    return sandbox.finish(process, timeout=400)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def builder(shared_sandbox):
         pytest.skip(reason)
     copy = shared_sandbox.root / "debian.tar"
     shutil.copyfile(tar, copy)  # the cache is the caller's own
-    shared_sandbox.run("image", "import", str(copy), "demo-base", timeout=200)
+    shared_sandbox.run("image", "import", str(copy), "demo-base", timeout=400)
     copy.unlink()
     examples = shared_sandbox.root / "examples"
     shutil.copytree(ROOT / "examples", examples, ignore=shutil.ignore_patterns("node_modules"))
     shared_sandbox.own(examples)
     config = examples / "demo/builder.toml"
-    shared_sandbox.run("builder", "create", "demo", "-c", str(config), timeout=200)
+    shared_sandbox.run("builder", "create", "demo", "-c", str(config), timeout=400)
     return shared_sandbox
 
 
@@ -92,7 +92,7 @@ def test_vite_on_the_host(vite):
 
 def test_vite_in_a_container(vite, builder):
     vite.write("locald.toml", VITE_TOML)
-    vite.run("up", "--container", "web", timeout=300)
+    vite.run("up", "--container", "web", timeout=600)
     assert vite.service("web")["mode"] == "container"
     check_vite(vite)
     vite.run("stop")
@@ -131,7 +131,7 @@ def test_flask_in_a_container(builder):
     project = builder.project(FLASK_TOML.format(python="python3"), name="flask-container")
     project.write("hello.py", FLASK_APP)
     project.write("requirements.txt", "flask>=2,<4\n")
-    up = builder.attempt("up", "--container", "web", cwd=project.folder, timeout=300)
+    up = builder.attempt("up", "--container", "web", cwd=project.folder, timeout=600)
     if up.status != 0 and any(
         word in up.err + up.out for word in ("No matching distribution", "Failed to establish")
     ):

@@ -306,7 +306,7 @@ def test_what_is_not_ready_in_time_is_named_with_its_cause_and_the_fix(sandbox):
     port = project.service("api")["port"]
     assert "✘ api is not ready after 3s\n" in result.err and "    still at it\n" in result.err, str(result)
     assert f"  cause  nothing listens on port {port}" in result.err, str(result)
-    assert "  fix    " in result.err and "web was not started (needs api)" in result.err, str(result)
+    assert f"  fix    let it listen on $PORT ({port})" in result.err and "web was not started (needs api)" in result.err, str(result)
     assert "0 ready, 1 failed, 1 waiting" in result.err and "error[" not in result.err, str(result)
     out = project.run("status").out
     assert "api  not ready after 3s: " in out and "last line: still at it" in out, out
