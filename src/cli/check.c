@@ -354,7 +354,7 @@ static void check_watch(struct cli *cli, struct finding *finding)
 		return;
 	}
 	worse(finding, CHECK_LIMITED);
-	strbuf_addf(&finding->text, "files are looked at each second: %s",
+	strbuf_addf(&finding->text, "files are looked at again and again: %s",
 	            because ? because : strerror(why));
 	if (why == EMFILE)
 		strbuf_adds(&finding->fix, "sudo sysctl -w fs.inotify.max_user_instances=1024");

@@ -14,7 +14,7 @@
 
 #define QUIET_MS     100
 #define QUIET_MAX_MS 500 /* somebody who never stops writing is read all the same */
-#define POLL_MS      1000
+#define POLL_MS      500
 #define LINKS_DEEP   16
 
 /* A folder and the names in it that matter. */

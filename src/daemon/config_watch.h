@@ -6,7 +6,7 @@
  * things have been quiet for a moment.  What is in the files is not its
  * business, so it may tell too often, never too seldom.
  *
- * Where the kernel gives no watches it looks each second.
+ * Where the kernel gives no watches it looks twice a second.
  */
 #pragma once
 
@@ -32,5 +32,5 @@ void config_watch_set(struct config_watch *watch, const struct strv *paths);
 /* Tells after the usual delay, as if something had changed. */
 void config_watch_poke(struct config_watch *watch);
 
-/* Why it has to look each second; NULL: it is told. */
+/* Why it has to look twice a second; NULL: it is told. */
 const char *config_watch_polls_because(const struct config_watch *watch);

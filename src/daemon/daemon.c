@@ -437,7 +437,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	start_supervisor(daemon);
 	daemon->files = file_watch_new(daemon->loop, &no_watch);
 	if (!daemon->files)
-		log_warn("files are looked at each second: %s", no_watch.text);
+		log_warn("files are looked at again and again: %s", no_watch.text);
 	if (state_db_each_project(daemon->db, restore_project, daemon, err) < 0 ||
 	    settle(daemon, err) < 0)
 		return -1;

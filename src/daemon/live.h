@@ -45,5 +45,5 @@ bool live_is_approved(struct daemon *daemon, const struct project *project);
 
 /* Adds "config_errors" and "blocked", where there are any. */
 void live_to_status(const struct daemon *daemon, const struct project *project, json_t *object);
-/* Why files are looked at each second; NULL: they are watched. */
+/* Why files are looked at again and again; NULL: they are watched. */
 const char *live_polls_because(const struct daemon *daemon);
