@@ -1,7 +1,7 @@
 """What scripts and suites that were written for crun expect of a runtime."""
 
 import json
-
+import os
 import pathlib
 
 from . import conftest
@@ -90,6 +90,10 @@ def test_state_of_hooks_has_the_container(shim, bundle):
     assert conftest.wait_gone(lambda: conftest.processes_of(shim.program)) == []
 
 
+# The tree of cgroups is everybody's: other containers there may be called `c`, too.
+OWN = f"c-{os.getpid()}"
+
+
 def own_cgroups(container):
     return {path for path in pathlib.Path("/sys/fs/cgroup").rglob(f"locald-{container}")}
 
@@ -98,34 +102,34 @@ def test_cgroups_come_when_they_are_needed(root_shim):
     """A container that started without a limit is paused and limited all the same."""
     shim = root_shim
     bundle = shim.new_bundle().sh("sleep 1000 & sleep 1000 & wait")
-    shim.detached("run", "--detach", "--bundle", bundle.path, "c")
-    assert not own_cgroups("c")
-    before = sorted(json.loads(shim("ps", "--format", "json", "c", check=0).stdout))
+    shim.detached("run", "--detach", "--bundle", bundle.path, OWN)
+    assert not own_cgroups(OWN)
+    before = sorted(json.loads(shim("ps", "--format", "json", OWN, check=0).stdout))
     assert len(before) == 3
-    shim("pause", "c", check=0)
-    assert shim.state_of()["status"] == "paused"
-    shim("resume", "c", check=0)
-    shim("update", "--pids-limit", "77", "--memory", str(64 << 20), "c", check=0)
-    limits = [p.read_text().strip() for d in own_cgroups("c") for p in d.glob("pids.max")]
+    shim("pause", OWN, check=0)
+    assert shim.state_of(OWN)["status"] == "paused"
+    shim("resume", OWN, check=0)
+    shim("update", "--pids-limit", "77", "--memory", str(64 << 20), OWN, check=0)
+    limits = [p.read_text().strip() for d in own_cgroups(OWN) for p in d.glob("pids.max")]
     assert limits == ["77"]
-    for folder in own_cgroups("c"):
+    for folder in own_cgroups(OWN):
         members = sorted(map(int, (folder / "cgroup.procs").read_text().split()))
         assert members == before, folder
-    shim("delete", "--force", "c", check=0)
-    assert not own_cgroups("c")
+    shim("delete", "--force", OWN, check=0)
+    assert not own_cgroups(OWN)
 
 
 def test_a_run_that_waits_removes_late_cgroups(root_shim):
-    process = root_shim.start("run", "--bundle", root_shim.new_bundle().args("/bin/sleep", "1000").path, "c")
+    process = root_shim.start("run", "--bundle", root_shim.new_bundle().args("/bin/sleep", "1000").path, OWN)
     deadline = conftest.time.monotonic() + 20
-    while root_shim("state", "c").returncode != 0:
+    while root_shim("state", OWN).returncode != 0:
         assert conftest.time.monotonic() < deadline
-    root_shim.wait_status("running")
-    root_shim("update", "--pids-limit", "10", "c", check=0)
-    assert own_cgroups("c")
-    root_shim("kill", "c", "KILL", check=0)
+    root_shim.wait_status("running", OWN)
+    root_shim("update", "--pids-limit", "10", OWN, check=0)
+    assert own_cgroups(OWN)
+    root_shim("kill", OWN, "KILL", check=0)
     assert process.wait(30) == 137
-    assert not own_cgroups("c")
+    assert not own_cgroups(OWN)
 
 
 def test_late_cgroups_need_a_pid_namespace(root_shim):
