@@ -449,6 +449,18 @@ static void run_step(struct svc *svc, char **words)
 	step->run(svc, words + 1);
 }
 
+/* What `serve` waits for may come as soon as the service is seen to listen. */
+static void block_awaited(int argc, char **argv)
+{
+	sigset_t awaited;
+
+	sigemptyset(&awaited);
+	for (int i = 1; i + 1 < argc; i++)
+		if (argv[i] && argv[i + 1] && !argv[i - 1] && strcmp(argv[i], "serve") == 0)
+			sigaddset(&awaited, svc_signal(argv[i + 1]));
+	sigprocmask(SIG_BLOCK, &awaited, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct svc svc = {.streams = {STDOUT_FILENO, STDERR_FILENO}, .nstreams = 1};
@@ -461,6 +473,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i <= argc; i++)
 		if (i == argc || strcmp(argv[i], ",") == 0)
 			argv[i] = NULL;
+	argv[0] = NULL;
+	block_awaited(argc, argv);
 	for (;;) {
 		int end = first;
 

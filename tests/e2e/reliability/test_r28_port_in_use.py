@@ -20,6 +20,22 @@ PASS = "200 collisions (fixed port; sticky port at a restart; a stranger who bin
 
 SECRET = "I am the stranger"
 
+# Its command line is shown, the secret is not in there.
+STRANGER = f"""
+import http.server, sys, time
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.wfile.write(bytes.fromhex("{SECRET.encode().hex()}"))
+while True:
+    try:
+        server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer)
+        break
+    except OSError:
+        time.sleep(0.005)
+print(1, flush=True)
+server.serve_forever()
+"""
+
 
 @pytest.fixture
 def stranger(tmp_path):
@@ -27,12 +43,8 @@ def stranger(tmp_path):
     started = []
 
     def listen(port):
-        program = f"import http.server as h; h.BaseHTTPRequestHandler.do_GET = lambda s: s.wfile.write(b'{SECRET}'); " \
-                  f"print(1, flush=True); h.HTTPServer(('127.0.0.1', {port}), h.BaseHTTPRequestHandler).serve_forever()"
-        process = subprocess.Popen(["python3", "-c", "import socket, time\n"
-                                    "while True:\n try:\n  socket.create_server(('127.0.0.1', " + str(port) +
-                                    ")).close(); break\n except OSError: time.sleep(0.005)\n" + program],
-                                   cwd=tmp_path, stdout=subprocess.PIPE)
+        # All that takes time is done before the port is tried, again and again.
+        process = subprocess.Popen(["python3", "-c", STRANGER, str(port)], cwd=tmp_path, stdout=subprocess.PIPE)
         STARTED.add(process.pid)
         started.append(process)
         return process

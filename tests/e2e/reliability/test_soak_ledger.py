@@ -182,10 +182,12 @@ class Soak:
 
 @pytest.fixture
 def own_disk(sandbox):
-    """The state on a small disk of its own, where we may mount one."""
+    """The state on a small disk of its own, where we may mount one: with room for all logs, so that
+    it is full in the episodes and not for the rest of the time."""
     state = sandbox.root / "state"
+    size = "256m" if SECONDS < 60 else "2g"
     made = os.getuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256m,mode=700", "none", state],
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", state],
         stderr=subprocess.DEVNULL).returncode == 0
     yield made
     if made:
