@@ -225,7 +225,7 @@ static void test_a_keeper_is_small(void **state)
 	struct fixture *f = *state;
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 	cleanup(error_release) struct error err = ERROR_INIT;
-	cleanup_close int fd = -1;
+	cleanup_close int fd = -1, program = -1;
 	cleanup_free char *path = NULL;
 	struct keeper_packet packet;
 	struct ucred peer;
@@ -238,6 +238,11 @@ static void test_a_keeper_is_small(void **state)
 	(void)read_pid(f, "pid");
 	fd = dial(f);
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len), 0);
+	/* A program that was just linked is not written back yet, and would count. */
+	path = xasprintf("/proc/%d/exe", (int)peer.pid);
+	program = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fsync(program), 0);
+	free(path);
 	path = xasprintf("/proc/%d/smaps_rollup", (int)peer.pid);
 	assert_int_equal(fs_read_file(path, 65536, &text, &err), 0);
 	dirty = strstr(text.buf, "Private_Dirty:");
