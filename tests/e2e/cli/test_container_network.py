@@ -260,7 +260,7 @@ def test_a_killed_daemon_while_connections_flow(store):
             store.kill_daemon()
             killed = caller.answered
             until(lambda: caller.answered > killed + 50)
-            assert project.service("web")["ready"]
+            until(lambda: project.service("web")["ready"], what="the next daemon sees it ready")
     finally:
         caller.stop()
     assert not caller.failures, caller.failures[:5]

@@ -28,7 +28,11 @@ def strace(shim, words, *options):
 
 
 def calls_of(shim, bundle, words=None):
-    """System calls of `run`."""
+    """System calls of `run`: the fewest of three, as waits that are interrupted count again."""
+    return min(calls_once(shim, bundle, words) for _ in range(3))
+
+
+def calls_once(shim, bundle, words):
     result, text = strace(shim, words or shim.command("run", "--bundle", bundle.path, "c"), "-c")
     assert result.returncode == 0, result.stdout
     return int(re.match(r"\s*\S+\s+\S+\s+\S+\s+(\d+)", text.splitlines()[-1])[1])
