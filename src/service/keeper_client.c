@@ -135,8 +135,18 @@ static void kill_tree(const struct keeper *keeper)
 	/* Who has been killed is in it until he has ended: at once, but not before. */
 	for (int i = 0; i < END_WAIT_MS && !run_cgroup_is_empty(&cgroup); i++)
 		(void)poll(NULL, 0, 1);
-	run_cgroup_remove(&cgroup);
+	run_cgroup_release(&cgroup);
 	array_release(&killed.ids);
+}
+
+/* A keeper that is killed once the end is known has not come to it; one that lived has. */
+static void remove_cgroup(const struct keeper *keeper)
+{
+	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
+	struct run_cgroup cgroup = RUN_CGROUP_INIT;
+
+	run_cgroup_open(&cgroup, mark, true);
+	run_cgroup_remove(&cgroup);
 }
 
 /* The end, as the log or else the last status knows it. */
@@ -169,6 +179,7 @@ static void tell_gone(struct keeper *keeper)
 		kill_tree(keeper);
 		remove_sockets(keeper);
 	}
+	remove_cgroup(keeper);
 	fault_point("keeper.gone");
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }
