@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -212,7 +213,8 @@ class Shim:
             assert line == "ready\n", (line, process.communicate(timeout=60))
             yield process
         finally:
-            process.communicate(timeout=60)
+            with orphans_reaped():
+                process.communicate(timeout=60)
 
     def new_bundle(self, populated=True):
         self.count += 1
@@ -281,6 +283,36 @@ def cgroups_of(shim):
     """Those of containers that were asked for; others come and go while we look."""
     return {os.path.join(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
             for name in names if name.startswith("locald-") and name[7:] in shim.words}
+
+
+def reap_orphans():
+    """A process of a container whose `exec` was killed is ours, the subreaper's; until it is reaped
+    its process namespace cannot end."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            if f"\nPPid:\t{os.getpid()}\n" in status and "\nState:\tZ" in status \
+                    and len(status.partition("\nNSpid:")[2].splitlines()[0].split()) > 1:
+                os.waitpid(int(pid), os.WNOHANG)
+        except OSError:
+            continue
+
+
+@contextlib.contextmanager
+def orphans_reaped():
+    is_over = threading.Event()
+
+    def reap():
+        while not is_over.wait(0.05):
+            reap_orphans()
+
+    thread = threading.Thread(target=reap)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def processes_of(program):
