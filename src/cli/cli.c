@@ -55,9 +55,11 @@ char *cli_path(const struct cli *cli, const char *path, struct error *err)
 
 int cli_find_project(struct cli *cli, struct error *err)
 {
-	cleanup_free char *start = cli_path(cli, ".", err);
+	cleanup_free char *start = cli->root ? NULL : cli_path(cli, ".", err);
 	cleanup_free char *real = start ? path_real(start, err) : NULL;
 
+	if (cli->root)
+		return 0;
 	if (!real)
 		return -1;
 	cli->root = project_find_root(real, err);
