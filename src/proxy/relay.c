@@ -198,6 +198,16 @@ static void helper_free(struct helper *helper)
 }
 
 /* Without a socket, who waits learns that the port cannot be reached. */
+static void refuse_waiting(struct container *container)
+{
+	array_foreach(waiting, &container->waiting)
+		relay_reset(waiting->fd);
+	container->waiting.len = 0;
+	pause_ports(container, false);
+}
+
+static void want_more(struct container *container);
+
 static void on_helper_end(struct loop_source *source, const siginfo_t *info, void *data)
 {
 	struct helper *helper = data;
@@ -208,13 +218,13 @@ static void on_helper_end(struct loop_source *source, const siginfo_t *info, voi
 	if (!container)
 		return;
 	container->is_helped = false;
-	if (is_good)
-		return;
-	log_warn("relay: no more sockets for %s", container->id);
-	array_foreach(waiting, &container->waiting)
-		relay_reset(waiting->fd);
-	container->waiting.len = 0;
-	pause_ports(container, false);
+	if (!is_good)
+		log_warn("relay: no more sockets for %s", container->id);
+	else if (container->waiting.len > 0)
+		/* What it brought was gone before its end was heard of. */
+		want_more(container);
+	if (!container->is_helped)
+		refuse_waiting(container);
 }
 
 static int start_helper(struct container *container, int theirs, struct error *err)
