@@ -139,7 +139,7 @@ static void kill_tree(const struct keeper *keeper)
 	array_release(&killed.ids);
 }
 
-/* A keeper that is killed once the end is known has not come to it; one that lived has. */
+/* One that is killed before the start or once the end is known has not come to it. */
 static void remove_cgroup(const struct keeper *keeper)
 {
 	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
@@ -336,6 +336,7 @@ static void on_started(struct loop_source *source, const siginfo_t *info, void *
 	error_set(&err, ERR_FAILED, "%s",
 	          text[0] ? text : "the keeper could not be started, and did not say why");
 	(void)unlink(keeper->spec_path);
+	remove_cgroup(keeper);
 	keeper->events->on_gone(NULL, &err, keeper->data);
 }
 
