@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Runs the parts of `make check` one after the other; a failing part hides no later one.
 
+The end-to-end tests wait more than they compute, so those with sanitizers run beside the others.
+
 The last line counts what ran: `N passed, N failed, N skipped`; the exit status is 1 when
 something failed.  A check is one test; a program under tests/unit is one; an e2e test is one.
 """
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +22,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+E2E = ROOT / "tests/e2e"
 
 # More failures than this are no matter of a busy machine.
 AGAIN_MAX = 12
@@ -78,13 +83,13 @@ def meson_tests(folder, match, *suites):
     return counts
 
 
-def pytest_once(folder, build_folder, cache, *options):
+def pytest_once(folders, build_folder, out, *options):
     """pytest's exit status and its suites; None where it wrote no report."""
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         env = dict(os.environ, LOCALD_BUILD=str(build_folder), PYTHONDONTWRITEBYTECODE="1")
         status = run(
-            sys.executable, "-m", "pytest", folder, "-q", "-rfE", "--tb=short", "--durations=10",
-            "-o", f"cache_dir={cache}", f"--junitxml={report.name}", *options, env=env,
+            sys.executable, "-m", "pytest", *folders, "-q", "-rfE", "--tb=short",
+            "--durations=10", f"--junitxml={report.name}", *options, env=env, stdout=out,
         )
         try:
             suites = list(xml.etree.ElementTree.parse(report.name).getroot().iter("testsuite"))
@@ -102,35 +107,48 @@ def counts_of(suites):
     return counts
 
 
-def pytest(folder, build_folder, match, but_not=None):
+def pytest(folders, build_folder, match, but_not=None, out=None):
     """Runs the tests; a few that failed run once more by themselves, and are named when they pass."""
-    if not any((ROOT / folder).rglob("test_*.py")):
-        return Counts()
     chosen = " and ".join(
         ([f"({match})"] if match else []) + ([f"not {but_not}"] if but_not else []))
-    options = ["-k", chosen] if chosen else []
     with tempfile.TemporaryDirectory() as cache:
-        status, suites = pytest_once(folder, build_folder, cache, *options)
+        options = ["-o", f"cache_dir={cache}", *(["-k", chosen] if chosen else [])]
+        status, suites = pytest_once(folders, build_folder, out, *options)
         if suites is None:
             return Counts(failed=1)
         counts = counts_of(suites)
         reasons = collections.Counter(
             skip.get("message") for suite in suites for skip in suite.iter("skipped"))
         for reason, number in reasons.most_common():
-            print(f"skipped {number:4}: {reason}")
+            print(f"skipped {number:4}: {reason}", file=out, flush=True)
         if 0 < counts.failed <= AGAIN_MAX:
-            print(f"== {counts.failed} failed; once more by themselves", flush=True)
-            status, again = pytest_once(folder, build_folder, cache, "--last-failed", *options)
+            print(f"== {counts.failed} failed; once more by themselves", file=out, flush=True)
+            status, again = pytest_once(folders, build_folder, out, "--last-failed", *options)
             if again is None:
                 return counts
             left = counts_of(again).failed
             names = [case.get("name") for suite in again for case in suite.iter("testcase")]
-            print(f"unsteady: {counts.failed - left} of {', '.join(names)} passed the second time")
+            print(f"unsteady: {counts.failed - left} of {', '.join(names)} passed the second time",
+                  file=out, flush=True)
             counts = Counts(counts.passed + counts.failed - left, left, counts.skipped)
     nothing_matched = status == 5
     if status and not counts.failed and not nothing_matched:
         counts += Counts(failed=1)
     return counts
+
+
+class Beside:
+    """A part that runs while others do; what it printed is shown when its turn comes."""
+
+    def __init__(self, part, *args):
+        self.out = tempfile.TemporaryFile("w+", encoding="utf-8")
+        self.counts = concurrent.futures.ThreadPoolExecutor(1).submit(part, *args, out=self.out)
+
+    def show(self):
+        counts = self.counts.result()
+        self.out.seek(0)
+        shutil.copyfileobj(self.out, sys.stdout)
+        return counts
 
 
 def parts_of(args):
@@ -155,10 +173,16 @@ def parts_of(args):
     if args.only is None:
         yield "conformance", lambda: meson_tests(asan, args.match, "conformance")
         yield "all of these, optimised", lambda: meson_tests(plain, args.match)
-    if args.only in (None, "e2e"):
-        yield "e2e", lambda: pytest("tests/e2e", plain, args.match)
     if args.only is None:
-        yield "e2e with sanitizers", lambda: pytest("tests/e2e/cli", asan, args.match, "third_party")
+        beside = Beside(pytest, [E2E / "cli"], asan, args.match, "third_party")
+    if args.only in (None, "e2e"):
+        rooms = sorted(path.parent for path in E2E.glob("*/__init__.py"))
+        yield "e2e", lambda: pytest([room for room in rooms if room.name != "reliability"],
+                                    plain, args.match)
+    if args.only is None:
+        yield "e2e with sanitizers, beside it", beside.show
+    if args.only in (None, "e2e"):
+        yield "reliability", lambda: pytest([E2E / "reliability"], plain, args.match)
 
 
 def is_wanted(name, match):
@@ -187,7 +211,7 @@ def main():
 
     print("\n== summary")
     for name, counts, seconds in rows:
-        print(f"  {'FAILED' if counts.failed else 'ok':6}  {name:24} {seconds:6.1f} s   {counts}")
+        print(f"  {'FAILED' if counts.failed else 'ok':6}  {name:30} {seconds:6.1f} s   {counts}")
     seconds = round(time.monotonic() - start)
     nothing = not (total.passed or total.failed or total.skipped)
     if nothing and args.match:
