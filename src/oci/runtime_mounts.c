@@ -13,7 +13,6 @@ struct fixed_mount {
 	const char *options[8];
 };
 
-/* /sys is the host's, read only: sysfs needs a network namespace of one's own. */
 static const struct fixed_mount before_dev[] = {
 	{"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}},
 	{"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}},
@@ -22,8 +21,13 @@ static const struct fixed_mount before_dev[] = {
 static const struct fixed_mount after_dev[] = {
 	{"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}},
-	{"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"}},
 };
+
+/* A sysfs shows the interfaces of a network namespace, and is made by who owns that. */
+static const struct fixed_mount own_sys = {
+	"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}};
+static const struct fixed_mount sys_of_host = {
+	"/sys", "none", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"}};
 
 static json_t *mount_new(const char *target, const char *type, const char *source)
 {
@@ -173,6 +177,7 @@ json_t *runtime_mounts_new(const struct container_request *request,
 	add_devpts(mounts, map);
 	for (size_t i = 0; i < ARRAY_LEN(after_dev); i++)
 		add_fixed(mounts, &after_dev[i]);
+	add_fixed(mounts, request->has_own_network ? &own_sys : &sys_of_host);
 	add_bind(mounts, paths->resolv_conf, "/etc/resolv.conf", false);
 	add_bind(mounts, paths->hosts, "/etc/hosts", false);
 	add_bind(mounts, paths->hostname, "/etc/hostname", false);

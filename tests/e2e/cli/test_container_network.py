@@ -69,6 +69,23 @@ def test_a_network_of_its_own_is_the_default(store):
         connect(service)
 
 
+def test_sys_shows_the_interfaces_of_that_network_alone(store):
+    project = store.project(
+        container("own", "exec sleep 1000", 'type = "worker"')
+        + container("shared", "exec sleep 1000", 'type = "worker"\nnetwork = "host"'), name="sysfs")
+    project.up()
+    look = "ls /sys/class/net; sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev"
+    names = inside(project, "own", look).split()
+    half = len(names) // 2
+    assert "lo" in names[:half] and sorted(names[:half]) == sorted(names[half:]), names
+    assert "ead-only" in inside(project, "own", "mkdir /sys/x 2>&1 || true")
+    shared = inside(project, "shared", "ls /sys/class/net").split()
+    assert sorted(shared) == sorted(os.listdir("/sys/class/net"))
+    if set(shared) != {"lo"}:
+        assert sorted(names[:half]) != sorted(shared), "it has one of its own"
+    project.run("stop")
+
+
 def test_two_containers_on_one_port_inside(store):
     project = store.project(
         container("a", 'echo I am a > /srv/www/index.html; ' + SERVE, "container_port = 3000")
