@@ -43,7 +43,7 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 {
 	char path[64], buf[1024];
 	struct proc_stat stat = {0};
-	char *name, *rest;
+	char *name, *rest, *last;
 	int ppid, pgrp, session;
 	unsigned long long utime, stime, start;
 	long long rss;
@@ -54,11 +54,12 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 	/* The name may hold anything, parentheses too: it ends at the last one. */
 	name = strchr(buf, '(');
 	rest = strrchr(buf, ')');
-	if (!name || !rest)
+	last = strrchr(buf, ' ');
+	if (!name || !rest || !last)
 		return error_set(err, EPROTO, "%s: unexpected format", path);
 	*rest = '\0';
 	str_copy(stat.comm, sizeof(stat.comm), name + 1);
-	/* proc(5): fields 3-6, 14, 15, 22 and 24. */
+	/* proc(5): fields 3-6, 14, 15, 22, 24, and the last. */
 	if (sscanf(rest + 2,
 	           "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
 	           "%llu %*u %lld",
@@ -71,8 +72,26 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 	stat.stime_ticks = stime;
 	stat.start_ticks = start;
 	stat.rss_pages = rss;
+	stat.wait_status = (int)strtol(last, NULL, 10);
 	*ret = stat;
 	return 0;
+}
+
+bool proc_zombie_status(pid_t pid, uint64_t start_ticks, int *ret)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct proc_stat stat;
+	char path[64], link[1];
+
+	if (proc_read_stat(pid, &stat, &err) < 0 || stat.start_ticks != start_ticks ||
+	    stat.state != 'Z')
+		return false;
+	/* The same right is needed for its program, and a zombie has none. */
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (readlink(path, link, sizeof(link)) >= 0 || errno != ENOENT)
+		return false;
+	*ret = stat.wait_status;
+	return true;
 }
 
 int proc_identify(pid_t pid, struct proc_id *ret, struct error *err)

@@ -44,7 +44,10 @@ struct proc_stat {
 	pid_t ppid, pgrp, session;
 	uint64_t utime_ticks, stime_ticks, start_ticks;
 	int64_t rss_pages;
+	int wait_status; /* of a zombie; 0, too, where it is not for us to know */
 };
 int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err);
+/* How a zombie ended, as waitpid(2) says it; false: it is none, or that is not for us to know. */
+bool proc_zombie_status(pid_t pid, uint64_t start_ticks, int *ret);
 /* How long ago a process with this start time started, whatever the wall clock was set to. */
 int64_t proc_age_ms(uint64_t start_ticks);

@@ -26,6 +26,7 @@ static void note_start(struct keeper *keeper)
 	keeper->status.started_real_ns = clock_real_ns() - age_ns;
 }
 
+/* When none was passed. */
 static int open_leader(const struct keeper_spec *spec)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -41,7 +42,7 @@ static int open_leader(const struct keeper_spec *spec)
 static void leader_is_gone(struct keeper *keeper)
 {
 	keeper->is_leader_gone = true;
-	keeper->exit_known_by_ms = clock_mono_ms() + (keeper->leader_fd >= 0 ? REAP_MS : 0);
+	keeper->exit_known_by_ms = clock_mono_ms() + (keeper->io.leader >= 0 ? REAP_MS : 0);
 	keeper->next_look_ms = clock_mono_ms();
 }
 
@@ -60,28 +61,40 @@ void keeper_adopt(struct keeper *keeper)
 	for (int i = 0; i < 2; i++)
 		capture_go_on(&keeper->io.captures[i], &keeper->log);
 	keeper->status.state = KEEPER_RUNNING;
-	keeper->leader_fd = open_leader(spec);
-	if (keeper->leader_fd < 0) {
+	if (keeper->io.leader < 0)
+		keeper->io.leader = open_leader(spec);
+	if (keeper->io.leader < 0) {
 		leader_is_gone(keeper);
 		keeper_begin_grace(keeper);
 	}
+}
+
+static void note_exit(struct keeper *keeper, int wait_status)
+{
+	if (WIFEXITED(wait_status))
+		keeper->status.exit_code = WEXITSTATUS(wait_status);
+	else
+		keeper->status.exit_signal = WTERMSIG(wait_status);
 }
 
 /* True when there is nothing more to learn. */
 static bool learn_exit(struct keeper *keeper)
 {
 	struct pidfd_info_exit info = {.mask = PIDFD_INFO_EXIT_BIT};
+	int wait_status;
 
-	if (keeper->leader_fd < 0)
+	if (keeper->io.leader < 0)
 		return true;
-	if (ioctl(keeper->leader_fd, PIDFD_GET_INFO_NUMBER, &info) < 0)
+	/* Its parent may never reap it: the first process of many a container does not. */
+	if (proc_zombie_status(keeper->status.pid, keeper->status.start_ticks, &wait_status)) {
+		note_exit(keeper, wait_status);
+		return true;
+	}
+	if (ioctl(keeper->io.leader, PIDFD_GET_INFO_NUMBER, &info) < 0)
 		return true;
 	if (!(info.mask & PIDFD_INFO_EXIT_BIT))
 		return clock_mono_ms() >= keeper->exit_known_by_ms;
-	if (WIFEXITED(info.exit_code))
-		keeper->status.exit_code = WEXITSTATUS(info.exit_code);
-	else
-		keeper->status.exit_signal = WTERMSIG(info.exit_code);
+	note_exit(keeper, info.exit_code);
 	return true;
 }
 

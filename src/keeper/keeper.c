@@ -96,7 +96,6 @@ int keeper_open(struct keeper *keeper, const struct keeper_spec *spec, int passe
 		.signal_fd = -1,
 		.listen_fd = -1,
 		.notify_fd = -1,
-		.leader_fd = -1,
 		.run_mark = keeper_run_mark(spec),
 		.cgroup = RUN_CGROUP_INIT,
 		.status = {.state = KEEPER_STARTING,
@@ -138,7 +137,6 @@ void keeper_release(struct keeper *keeper)
 		close(keeper->clients[i].fd);
 	program_io_release(&keeper->io);
 	close_fd(&keeper->signal_fd);
-	close_fd(&keeper->leader_fd);
 	free(keeper->run_mark);
 	run_cgroup_release(&keeper->cgroup);
 	array_release(&keeper->killed.ids);
@@ -212,6 +210,7 @@ static void start_program(struct keeper *keeper)
 	}
 	fault_point("keeper.after_fork");
 	keeper->status.pid = pid;
+	keeper->io.leader = proc_pidfd_open(pid, &err);
 	if (proc_read_stat(pid, &stat, &err) == 0)
 		keeper->status.start_ticks = stat.start_ticks;
 	log_writer_event(&keeper->log, "event=start\npid=%d\n", (int)pid);
@@ -226,7 +225,7 @@ void keeper_signal_all(struct keeper *keeper, int signo)
 	if (!keeper->spec->signals_leader || keeper->is_leader_gone)
 		tree_signal(keeper_marks(keeper), signo, own);
 	else if (keeper->is_adopted)
-		(void)syscall(SYS_pidfd_send_signal, keeper->leader_fd, signo, NULL, 0);
+		(void)syscall(SYS_pidfd_send_signal, keeper->io.leader, signo, NULL, 0);
 	else
 		(void)kill(own, signo);
 }
@@ -415,8 +414,9 @@ static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 	fds[POLL_SIGNAL] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
 	fds[POLL_LISTEN] = (struct pollfd){.fd = keeper->listen_fd, .events = POLLIN};
 	fds[POLL_NOTIFY] = (struct pollfd){.fd = keeper->notify_fd, .events = POLLIN};
-	fds[POLL_LEADER] = (struct pollfd){.fd = keeper->is_leader_gone ? -1 : keeper->leader_fd,
-	                                   .events = POLLIN};
+	fds[POLL_LEADER] = (struct pollfd){.fd = -1, .events = POLLIN};
+	if (keeper->is_adopted && !keeper->is_leader_gone)
+		fds[POLL_LEADER].fd = io->leader;
 	fds[POLL_INPUT] = (struct pollfd){.fd = -1, .events = POLLOUT};
 	if (program_io_is_pending(io))
 		fds[POLL_INPUT].fd = io->input;

@@ -55,7 +55,6 @@ struct keeper {
 	/* After an adoption. */
 	bool is_adopted;         /* the service is not our child */
 	struct tree_marks marks; /* of the tree then */
-	int leader_fd;           /* pidfd; -1: it had ended before */
 	int64_t next_look_ms, exit_known_by_ms;
 	bool is_exit_learned;
 };

@@ -138,13 +138,23 @@ static bool adopt_pipes(struct program_io *io, int count)
 	return true;
 }
 
+static bool adopt_spool(struct program_io *io, int ends)
+{
+	int spools[SPOOL_STREAMS] = {FIRST_PASSED + ends, FIRST_PASSED + ends + 1};
+
+	return ends > 0 && spool_adopt(&io->spool, spools);
+}
+
 bool program_io_adopt(struct program_io *io, const struct keeper_spec *spec, int count)
 {
 	int ends = count - SPOOL_STREAMS;
-	int spools[SPOOL_STREAMS] = {FIRST_PASSED + ends, FIRST_PASSED + ends + 1};
 
-	if (ends < 1 || !spool_adopt(&io->spool, spools))
-		return false;
+	/* The keeper before may have had no pidfd. */
+	if (!adopt_spool(io, ends)) {
+		if (!adopt_spool(io, --ends))
+			return false;
+		io->leader = FIRST_PASSED + count - 1;
+	}
 	return spec->tty ? ends == 1 && adopt_terminal(io, FIRST_PASSED) : adopt_pipes(io, ends);
 }
 
@@ -153,6 +163,7 @@ void program_io_release(struct program_io *io)
 	if (io->input != io->captures[0].fd)
 		close_fd(&io->input);
 	close_fd(&io->program_input);
+	close_fd(&io->leader);
 	for (int i = 0; i < 2; i++) {
 		close_fd(&io->captures[i].fd);
 		close_fd(&io->program_ends[i]);
@@ -173,6 +184,8 @@ size_t program_io_ends(const struct program_io *io, int fds[PROGRAM_ENDS_MAX])
 		fds[count++] = io->input;
 	for (int i = 0; count > 0 && i < SPOOL_STREAMS; i++)
 		fds[count++] = io->spool.streams[i].fd;
+	if (count > 0 && io->leader >= 0)
+		fds[count++] = io->leader;
 	return count;
 }
 

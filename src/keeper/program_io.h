@@ -3,8 +3,8 @@
  *
  * Pipes have a capture each, so that the streams stay apart; a terminal has one.  The
  * program's ends stay open here too, for the stop command, and so that nothing depends
- * on an end of file.  What another keeper would need, the spool too, is passed on with
- * program_io_ends(), and taken over by program_io_adopt().
+ * on an end of file.  What another keeper would need, the spool and a pidfd of the program
+ * too, is passed on with program_io_ends(), and taken over by program_io_adopt().
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 struct error;
 struct keeper_spec;
 
-#define PROGRAM_ENDS_MAX (3 + SPOOL_STREAMS)
+#define PROGRAM_ENDS_MAX (3 + SPOOL_STREAMS + 1)
 
 struct program_io {
 	struct spool spool;
@@ -24,6 +24,7 @@ struct program_io {
 	int program_ends[2];        /* what the program gets as 1 and 2 */
 	int program_input;          /* as 0; -1: /dev/null */
 	int input;                  /* ours, may be the terminal; -1: nobody reads */
+	int leader;                 /* pidfd, which tells the end of who was reaped; or -1 */
 	bool is_tty;
 	char *pending; /* input that the program has not taken yet */
 	size_t pending_at, pending_len;
@@ -32,7 +33,7 @@ struct program_io {
 #define PROGRAM_IO_INIT                                                                            \
 	{                                                                                          \
 		.spool = SPOOL_INIT, .captures = {{.fd = -1}, {.fd = -1}},                         \
-		.program_ends = {-1, -1}, .program_input = -1, .input = -1                         \
+		.program_ends = {-1, -1}, .program_input = -1, .input = -1, .leader = -1           \
 	}
 
 int program_io_open(struct program_io *io, const struct keeper_spec *spec, struct error *err);

@@ -41,7 +41,7 @@ struct keeper {
 	int64_t appear_until_ms;
 	int64_t take_spec_at_ms; /* of an adoption; 0: the spec is not ours to take */
 	bool has_taken_spec;     /* so no keeper starts this run any more */
-	enum keeper_op pending;  /* KEEPER_STOP or KEEPER_KILL before there is a connection */
+	enum keeper_op pending;  /* KEEPER_STOP or KEEPER_KILL, also for a keeper that takes over */
 	bool has_pending;
 	pid_t pid;
 	struct keeper_status last;
@@ -460,11 +460,11 @@ struct keeper *keeper_client_start(struct loop *loop, const char *keeper_path,
 
 void keeper_client_command(struct keeper *keeper, enum keeper_op op)
 {
-	if (keeper->connection) {
-		send_op(keeper, op);
-		fault_point("keeper.asked_to_stop");
-		return;
-	}
-	keeper->pending = op;
+	if (!keeper->has_pending || keeper->pending == KEEPER_STOP)
+		keeper->pending = op;
 	keeper->has_pending = true;
+	if (!keeper->connection)
+		return;
+	send_op(keeper, op);
+	fault_point("keeper.asked_to_stop");
 }

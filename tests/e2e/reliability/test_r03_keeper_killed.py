@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import time
 
+from support import audit
 from support.keeper import Keeper
 from support.log_segments import Account, read_log
 from support.waiting import until
@@ -102,11 +104,31 @@ def test_flat_out_writers_lose_no_byte(sandbox, svc, row):
     row.figure("bytes dropped", account.dropped, wanted=0)
 
 
+ENDS = ["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"]
+
+# What PIDFD_GET_INFO says of processes that have been reaped.
+KERNEL_TELLS_ENDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 15)
+
+
+def last_exit(project, name):
+    until(lambda: project.service(name)["pid"] is None, timeout=20)
+    last = project.service(name)["last_exit"]
+    return last and (last["code"], last["signal"])
+
+
+def ends_figures(row, what, wanted, found):
+    """An end is told as it was, or is unknown where the kernel does not say it."""
+    told = sum(found[name] == wanted[name] for name in wanted)
+    row.figure(f"{what}: ends told", f"{told} of {len(wanted)}")
+    row.figure(f"{what}: ends unknown", sum(end is None for end in found.values()),
+               wanted=0 if KERNEL_TELLS_ENDS else None)
+    row.figure(f"{what}: ends wrong", sum(end not in (None, wanted[name]) for name, end in found.items()), wanted=0)
+
+
 def test_how_an_adopted_service_ends(sandbox, svc, row):
     project = sandbox.project(
         loads.service("code", [svc, "obey", "USR1", ",", "wait"], type="worker", restart="no")
-        + loads.service("seven", ["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"], type="worker",
-                        restart="no")
+        + loads.service("seven", ENDS, type="worker", restart="no")
         + loads.service("signal", [svc, "wait"], type="worker", restart="no"))
     project.up()
     wanted = {"code": (0, 0), "seven": (7, 0), "signal": (-1, signal.SIGKILL)}
@@ -114,19 +136,61 @@ def test_how_an_adopted_service_ends(sandbox, svc, row):
         kill_keeper(sandbox, project, name)
     for name in wanted:
         os.kill(project.service(name)["pid"], signal.SIGKILL if name == "signal" else signal.SIGUSR1)
-    told = unknown = wrong = 0
-    for name, (code, signo) in wanted.items():
-        until(lambda name=name: project.service(name)["pid"] is None, timeout=20)
-        last = project.service(name)["last_exit"]
-        if last is None:
-            unknown += 1
-        elif (last["code"], last["signal"]) == (code, signo):
-            told += 1
-        else:
-            wrong += 1
-    row.figure("exit codes told", f"{told} of {len(wanted)}")
-    row.figure("exit codes unknown", unknown)
-    row.figure("exit codes wrong", wrong, wanted=0)
+    ends_figures(row, "under the next keeper", wanted, {name: last_exit(project, name) for name in wanted})
+
+
+def test_the_end_of_a_service_between_two_keepers(sandbox, row):
+    """It ends when its keeper is gone, and the daemon has not started another yet."""
+    project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
+    project.up()
+    service, daemon = project.service("seven")["pid"], sandbox.daemon_pid()
+    keeper = keeper_pid(sandbox, project, "seven")
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        loads.kill(keeper)
+        loads.kill(service, signal.SIGUSR1)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    ends_figures(row, "between two keepers", {"seven": (7, 0)}, {"seven": last_exit(project, "seven")})
+
+
+def test_the_end_of_a_service_that_nobody_reaps(sandbox, row):
+    """Its daemon was killed, so it goes to us when its keeper is killed, and stays a zombie."""
+    project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
+    project.up()
+    sandbox.kill_daemon()
+    until(lambda: project.service("seven")["state"] == "running")
+    kill_keeper(sandbox, project, "seven")
+    service = project.service("seven")["pid"]
+    os.kill(service, signal.SIGUSR1)
+    found = last_exit(project, "seven")
+    assert audit.processes()[service].is_zombie, "somebody has reaped it"
+    row.figure("a zombie: its end", found, wanted=(7, 0))
+
+
+def test_a_keeper_killed_with_an_end_that_is_not_recorded(testing_sandbox, row):
+    """It has reaped the program, and nobody else can."""
+    sandbox = testing_sandbox
+    sandbox.environment.update(LOCALD_FAULT="keeper.tree_gone:kill",
+                               LOCALD_FAULT_LOG=str(sandbox.root / "passed"))
+    project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
+    project.up()
+    os.kill(project.service("seven")["pid"], signal.SIGUSR1)
+    ends_figures(row, "reaped, not recorded", {"seven": (7, 0)}, {"seven": last_exit(project, "seven")})
+    assert (sandbox.root / "passed.done").exists(), "no keeper was killed"
+
+
+def test_a_stop_is_not_forgotten(sandbox, svc, row):
+    """The keeper that was told to stop is killed: the next one does it."""
+    project = sandbox.project(loads.service(
+        "deaf", [svc, "ignore", "TERM", ",", "say", "deaf", ",", "wait"], type="worker", stop_timeout=1.5))
+    project.up()
+    until(lambda: "deaf" in project.log("deaf"))
+    keeper = keeper_pid(sandbox, project, "deaf")
+    stop = project.popen("stop")
+    until(lambda: project.service("deaf")["state"] == "stopping")
+    loads.kill(keeper)
+    row.figure("stopped by the next keeper", sandbox.finish(stop, timeout=30).status, wanted=0)
 
 
 def test_a_stop_ends_the_whole_tree_of_an_adopted_service(sandbox, svc, row):

@@ -105,13 +105,16 @@ class Soak:
             # Unless it is seen to be taken over, its end and last bytes may be unknown.
             self.orphaned.setdefault(name, set()).add(run)
             loads.kill(keeper.pid)
-            until(lambda: self.is_taken_over(name, run), timeout=5)
+            until(lambda: self.is_taken_over(name, run, keeper.pid), timeout=5)
 
-    def is_taken_over(self, name, run):
-        service = self.project.service(name)
-        if service["run"] == run and service.get("degraded"):
-            self.orphaned[name].discard(run)
-        return service["run"] != run or run not in self.orphaned[name]
+    def is_taken_over(self, name, run, lost):
+        """By a keeper that listens: `degraded` is said before there is one."""
+        if self.project.service(name)["run"] != run:
+            return True
+        with contextlib.suppress(OSError, AssertionError), Keeper(self.sandbox, self.project, name) as keeper:
+            if keeper.pid != lost and int(keeper.status()["run"]) == run:
+                self.orphaned[name].discard(run)
+        return run not in self.orphaned[name]
 
     def few_descriptors(self):
         pid = self.sandbox.daemon_pid()
