@@ -10,6 +10,7 @@
 #include "oci/import.h"
 #include "oci/job_params.h"
 #include "oci/registry.h"
+#include "oci/runtime_idmap.h"
 #include "oci/runtime_limits.h"
 #include "oci/runtime_volumes.h"
 
@@ -294,6 +295,7 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	    runtime_volumes_make(&request, &user, err) < 0)
 		return -1;
 	runtime_limits_adjust(json_get_str(params, "shim", NULL), &request, &warnings);
+	runtime_idmap_choose(&request, &user);
 	if (container_dir_create(dir, &request, json_get_bool(params, "replace", false), err) < 0)
 		return -1;
 	runtime_volumes_warn(&request, &user, &warnings);

@@ -47,6 +47,8 @@ void container_request_release(struct container_request *request)
 	strv_release(&request->network_hook);
 	strv_release(&request->network_end_hook);
 	strv_release(&request->network_hosts);
+	array_foreach(mount, &request->mounts)
+		free(mount->unmapped_because);
 	array_release(&request->mounts);
 	array_release(&request->groups);
 }
@@ -186,7 +188,7 @@ static json_t *process_json(const struct container_request *request,
 	return process;
 }
 
-static json_t *mapping_json(const struct userns_extent *extents, size_t len)
+json_t *runtime_mapping_new(const struct userns_extent *extents, size_t len)
 {
 	json_t *list = json_array();
 
@@ -253,8 +255,8 @@ static json_t *linux_json(const struct container_request *request, const struct 
 {
 	json_t *value = json_object();
 
-	json_object_set_new(value, "uidMappings", mapping_json(map->uid, map->uids));
-	json_object_set_new(value, "gidMappings", mapping_json(map->gid, map->gids));
+	json_object_set_new(value, "uidMappings", runtime_mapping_new(map->uid, map->uids));
+	json_object_set_new(value, "gidMappings", runtime_mapping_new(map->gid, map->gids));
 	json_object_set_new(value, "namespaces", namespaces_json(request));
 	json_object_set_new(value, "seccomp", runtime_seccomp_new());
 	json_object_set_new(value, "maskedPaths",

@@ -25,6 +25,9 @@ struct container_mount {
 	const char *target; /* absolute path in the container */
 	bool is_readonly;
 	bool no_copy; /* of a volume: begins empty */
+	/* runtime_idmap.h: its owners are mapped; or why they cannot be (owned), else NULL */
+	bool is_mapped;
+	char *unmapped_because;
 	int64_t size; /* of a tmpfs in bytes; 0: no limit of its own */
 };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "oci/runtime_idmap.h"
 
 #include <errno.h>
 
@@ -110,7 +111,7 @@ static int add_overlay(json_t *mounts, const struct container_request *request,
 	return 0;
 }
 
-static void add_bind(json_t *mounts, const char *source, const char *target, bool is_readonly)
+static json_t *add_bind(json_t *mounts, const char *source, const char *target, bool is_readonly)
 {
 	json_t *mount = mount_new(target, "bind", source);
 
@@ -121,6 +122,18 @@ static void add_bind(json_t *mounts, const char *source, const char *target, boo
 	if (is_readonly)
 		add_option(mount, "ro");
 	json_array_append_new(mounts, mount);
+	return mount;
+}
+
+static void map_owners(json_t *mount, const struct userns_map *of)
+{
+	struct userns_map map;
+
+	if (!runtime_idmap_of(of, &map))
+		return;
+	add_option(mount, "ridmap");
+	json_object_set_new(mount, "uidMappings", runtime_mapping_new(map.uid, map.uids));
+	json_object_set_new(mount, "gidMappings", runtime_mapping_new(map.gid, map.gids));
 }
 
 static int add_tmpfs(json_t *mounts, const struct container_mount *wanted, struct error *err)
@@ -145,8 +158,11 @@ static int add_tmpfs(json_t *mounts, const struct container_mount *wanted, struc
 	return 0;
 }
 
-static int add_wanted(json_t *mounts, const struct container_mount *wanted, struct error *err)
+static int add_wanted(json_t *mounts, const struct container_mount *wanted,
+                      const struct userns_map *map, struct error *err)
 {
+	json_t *mount;
+
 	if (str_empty(wanted->target) || *wanted->target != '/' || str_eq(wanted->target, "/"))
 		return error_set(err, ERR_USAGE, "mount target \"%s\" is no absolute path below /",
 		                 wanted->target ? wanted->target : "");
@@ -156,7 +172,9 @@ static int add_wanted(json_t *mounts, const struct container_mount *wanted, stru
 		if (str_empty(wanted->source) || *wanted->source != '/')
 			return error_set(err, ERR_USAGE, "mount source \"%s\" is not absolute",
 			                 wanted->source ? wanted->source : "");
-		add_bind(mounts, wanted->source, wanted->target, wanted->is_readonly);
+		mount = add_bind(mounts, wanted->source, wanted->target, wanted->is_readonly);
+		if (wanted->is_mapped)
+			map_owners(mount, map);
 		return 0;
 	case CONTAINER_TMPFS:
 		return add_tmpfs(mounts, wanted, err);
@@ -182,7 +200,7 @@ json_t *runtime_mounts_new(const struct container_request *request,
 	add_bind(mounts, paths->hosts, "/etc/hosts", false);
 	add_bind(mounts, paths->hostname, "/etc/hostname", false);
 	array_foreach(wanted, &request->mounts)
-		if (add_wanted(mounts, wanted, err) < 0)
+		if (add_wanted(mounts, wanted, map, err) < 0)
 			return NULL;
 	return take_ptr(mounts);
 }

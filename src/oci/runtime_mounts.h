@@ -8,6 +8,9 @@
 
 #include "oci/runtime_config.h"
 
+/* runtime_config.c: as "uidMappings" and "gidMappings" have it. */
+json_t *runtime_mapping_new(const struct userns_extent *extents, size_t len);
+
 json_t *runtime_mounts_new(const struct container_request *request,
                            const struct container_paths *paths, const struct userns_map *map,
                            struct error *err);

@@ -120,6 +120,16 @@ static bool can_write(const struct stat *st, const struct container_user *user,
 	return false;
 }
 
+static bool can_write_mapped(const struct container_mount *mount, struct stat st,
+                             const struct container_user *user, const struct userns_map *map)
+{
+	if (mount->is_mapped && st.st_uid == geteuid())
+		st.st_uid = map->uid[0].outside;
+	if (mount->is_mapped && st.st_gid == getegid())
+		st.st_gid = map->gid[0].outside;
+	return can_write(&st, user, map);
+}
+
 void runtime_volumes_warn(const struct container_request *request,
                           const struct container_user *user, struct strv *out)
 {
@@ -133,13 +143,16 @@ void runtime_volumes_warn(const struct container_request *request,
 	array_foreach(mount, &request->mounts) {
 		if (mount->type != CONTAINER_BIND || mount->is_readonly ||
 		    stat(mount->source, &st) < 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) ||
-		    can_write(&st, user, &map))
+		    can_write_mapped(mount, st, user, &map))
 			continue;
-		strv_addf(out,
-		          "user %u of the container cannot write %s, which is the host's uid %u; "
-		          "use a named volume, or `chown %lld %s`",
-		          user->uid, mount->source, st.st_uid,
-		          (long long)userns_host_uid(&map, user->uid), mount->source);
+		strv_addf(
+			out,
+			"user %u of the container cannot write %s, which is the host's uid %u%s%s; "
+			"use a named volume, or `chown %lld %s`",
+			user->uid, mount->source, st.st_uid,
+			mount->unmapped_because ? " and cannot be mapped: " : "",
+			mount->unmapped_because ? mount->unmapped_because : "",
+			(long long)userns_host_uid(&map, user->uid), mount->source);
 	}
 }
 
