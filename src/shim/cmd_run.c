@@ -134,6 +134,7 @@ int cmd_run(const struct shim *shim, const struct command *self, int argc, char 
 	} else {
 		status = supervise(container.pidfd, container.state.pid, container.terminal, err);
 	}
+	fuse_root_end(&container.root_server);
 	oom_report(shim, &container, status);
 	if (making.request.is_kept)
 		return status;

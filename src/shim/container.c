@@ -29,6 +29,7 @@ struct making {
 	int sync[2]; /* ours, the child's */
 	int joined[NS_COUNT];
 	int start_socket, console_socket;
+	int userns; /* the child's, where the server of its root enters it */
 	pid_t pid;
 	bool has_run_hooks;
 };
@@ -39,6 +40,7 @@ static void making_close(struct making *making)
 		close_fd(&making->sync[i]);
 	for (size_t i = 0; i < NS_COUNT; i++)
 		close_fd(&making->joined[i]);
+	close_fd(&making->userns);
 	close_fd(&making->start_socket);
 	close_fd(&making->console_socket);
 }
@@ -173,6 +175,18 @@ static int record_process(struct container *container, const struct container_re
 	return state_save(state, err);
 }
 
+/* Where the child will be root soon, which is when an ordinary user may no longer look at it. */
+static int open_userns(struct making *making, struct error *err)
+{
+	char path[64];
+
+	if (!making->plan.overlay.program)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", making->pid);
+	making->userns = open(path, O_RDONLY | O_CLOEXEC);
+	return making->userns < 0 ? error_errno(err, errno, "%s", path) : 0;
+}
+
 static int launch(struct container *container, const struct container_request *request,
                   struct making *making, struct error *err)
 {
@@ -193,7 +207,8 @@ static int launch(struct container *container, const struct container_request *r
 		return -1;
 	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0)
 		return -1;
-	if (listener_describe(&making->plan.exec.listener, &container->state, "creating",
+	if (open_userns(making, err) < 0 ||
+	    listener_describe(&making->plan.exec.listener, &container->state, "creating",
 	                      making->pid, err) < 0)
 		return -1;
 	if (container->hook_state >= 0) {
@@ -202,6 +217,18 @@ static int launch(struct container *container, const struct container_request *r
 			return -1;
 	}
 	return sync_send(making->sync[0], SYNC_GO, err);
+}
+
+/* Nobody but the server keeps the descriptor: the mount ends with it. */
+static int serve_root(struct container *container, struct making *making, int fuse,
+                      struct error *err)
+{
+	int result =
+		fuse_root_serve(&making->plan, making->userns, fuse, &container->root_server, err);
+
+	if (fuse >= 0)
+		close(fuse);
+	return result < 0 ? error_wrap(err, "mounts[0]") : 0;
 }
 
 /* Listens to the child until it runs, or waits. */
@@ -223,6 +250,10 @@ static int follow(struct container *container, struct making *making, struct err
 			    container_run_hooks(container, HOOK_CREATE_RUNTIME, "createRuntime",
 			                        "creating", err) < 0 ||
 			    sync_send(sock, SYNC_GO, err) < 0)
+				return -1;
+			break;
+		case SYNC_ROOT:
+			if (serve_root(container, making, fd, err) < 0)
 				return -1;
 			break;
 		case SYNC_CONSOLE:
@@ -255,6 +286,7 @@ static void undo(struct container *container, struct making *making)
 		while (waitpid(making->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+	fuse_root_end(&container->root_server);
 	/* A `delete --force` may be at it, too. */
 	if (state_lock(&container->state, &ignored) != 1)
 		return;
@@ -288,6 +320,7 @@ static int make(struct container *container, const struct container_request *req
 		state_end_creating(state);
 		return 0;
 	}
+	fuse_root_explain(&container->root_server, &making->plan, err);
 	if (request->pid_file)
 		unlink(request->pid_file);
 	return -1;
@@ -333,8 +366,11 @@ static void tell_listen_fds(struct spec *spec, unsigned count)
 int container_create(struct container *container, const struct container_request *request,
                      struct error *err)
 {
-	cleanup(making_release) struct making making = {
-		.sync = {-1, -1}, .start_socket = -1, .console_socket = -1, .pid = -1};
+	cleanup(making_release) struct making making = {.sync = {-1, -1},
+	                                                .start_socket = -1,
+	                                                .console_socket = -1,
+	                                                .userns = -1,
+	                                                .pid = -1};
 	const struct plan_options options = {
 		.id = request->id,
 		.bundle = request->bundle,

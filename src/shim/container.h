@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/attrs.h"
+#include "shim/fuse_root.h"
 #include "shim/plan.h"
 #include "shim/spec.h"
 #include "shim/state.h"
@@ -36,6 +37,7 @@ struct container {
 	int terminal; /* the master when we relay, or -1 */
 	int pidfd;
 	int hook_state;
+	struct fuse_server root_server;
 	bool has_one_id; /* the caller has no subordinate ids, and config.json had no map */
 };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/userns.h"
+#include "shim/fuse_root.h"
 #include "shim/plan.h"
 #include "shim/rootfs.h"
 #include "shim/tree.h"
@@ -31,6 +32,8 @@ static int open_overlay(const struct plan_overlay *overlay, struct error *err)
 {
 	size_t n = 0;
 
+	if (overlay->program)
+		return fuse_root_open(overlay, err);
 	for (; n < overlay->lower.len; n++) {
 		overlay->fds[n] = open_dir(overlay->lower.items[n], err);
 		if (overlay->fds[n] < 0)
@@ -149,8 +152,7 @@ static int make_overlay(const struct plan_overlay *overlay, struct error *err)
 	if (tree < 0 && (err->code == EPERM || err->code == ENODEV || err->code == EINVAL))
 		error_hint(err, "the kernel must allow overlayfs in a user namespace, and on the "
 		                "file system of the layers, which must not be a stack of overlays "
-		                "itself; fuse-overlayfs and a copy in its place are not supported "
-		                "yet");
+		                "itself");
 	return tree;
 }
 
@@ -160,9 +162,10 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 	cleanup_close int tree = -1;
 
 	if (plan->overlay.is_set) {
-		tree = make_overlay(&plan->overlay, err);
+		tree = plan->overlay.program ? fuse_root_make(plan, err)
+		                             : make_overlay(&plan->overlay, err);
 		if (tree < 0)
-			return error_wrap(err, "mounts[0]: overlay");
+			return error_wrap(err, "mounts[0]: %s", plan->spec->mounts.items[0].type);
 		for (int *fd = plan->overlay.fds; *fd >= 0; fd++)
 			close(*fd);
 	} else {

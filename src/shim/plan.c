@@ -39,10 +39,32 @@ static void split_lower(struct strv *out, const char *value)
 	}
 }
 
+/* What its program cannot be told, or would do with more power than the container has. */
+static int check_fuse(const struct plan_overlay *overlay, struct error *err)
+{
+	cleanup_free char *upper = overlay->upper ? path_dir(overlay->upper) : NULL;
+	cleanup_free char *work = overlay->work ? path_dir(overlay->work) : NULL;
+
+	if (str_empty(overlay->program) || *overlay->program != '/')
+		return error_set(err, ERR_CONFIG,
+		                 "mounts[0]: source must be the absolute path of fuse-overlayfs");
+	if (upper && !str_eq(upper, work))
+		return error_set(err, ERR_CONFIG,
+		                 "mounts[0]: upperdir and workdir must lie in one directory");
+	if (upper && (strpbrk(path_base(overlay->upper), ",:\\") ||
+	              strpbrk(path_base(overlay->work), ",:\\")))
+		return error_set(err, ERR_CONFIG,
+		                 "mounts[0]: the names of upperdir and workdir may not have `,`, "
+		                 "`:` or `\\`");
+	return 0;
+}
+
 static int take_overlay(struct plan_overlay *overlay, const struct spec_mount *mount,
                         struct error *err)
 {
-	if (!str_eq_null(mount->type, "overlay"))
+	if (str_eq_null(mount->type, "fuse-overlayfs"))
+		overlay->program = mount->source;
+	else if (!str_eq_null(mount->type, "overlay"))
 		return error_set(err, ERR_UNSUPPORTED,
 		                 "mounts[0]: a root file system of type `%s` is not supported yet",
 		                 mount->type ? mount->type : "bind");
@@ -63,6 +85,8 @@ static int take_overlay(struct plan_overlay *overlay, const struct spec_mount *m
 	if (!overlay->upper != !overlay->work)
 		return error_set(err, ERR_CONFIG,
 		                 "mounts[0]: overlay needs both upperdir and workdir, or none");
+	if (str_eq_null(mount->type, "fuse-overlayfs") && check_fuse(overlay, err) < 0)
+		return -1;
 	overlay->fds = xmalloc((overlay->lower.len + 3) * sizeof(int));
 	for (size_t i = 0; i < overlay->lower.len + 3; i++)
 		overlay->fds[i] = -1;
@@ -232,6 +256,9 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 	if (spec->mounts.len > 0 && str_eq(spec->mounts.items[0].destination, "/") &&
 	    take_overlay(&plan->overlay, &spec->mounts.items[0], err) < 0)
 		return -1;
+	if (plan->overlay.program && !plan->has_new_userns)
+		return error_set(err, ERR_CONFIG,
+		                 "mounts[0]: fuse-overlayfs needs a new user namespace");
 	plan->proc = plan->exec.proc = open_proc(err);
 	if (plan->proc < 0)
 		return -1;

@@ -24,10 +24,11 @@ struct error;
 /* The overlay of the first mount, taken apart. */
 struct plan_overlay {
 	bool is_set;
+	const char *program; /* fuse-overlayfs; NULL: the kernel's */
 	struct strv lower;
 	const char *upper, *work; /* NULL: read-only */
 	struct strv rest;         /* other options, such as userxattr */
-	int *fds;                 /* lower…, upper, work; opened by the child */
+	int *fds; /* lower…, upper, work, or /dev/fuse alone; opened by the child */
 };
 
 /* Everything that execve and the final switch of identity need; `exec` has one too. */

@@ -7,6 +7,7 @@
  *   parent                        child
  *   (maps, cgroup, limits)
  *   GO                     ->     ids, mounts
+ *                          <-     ROOT      (with /dev/fuse, which fuse-overlayfs is to serve)
  *                          <-     HOOKS     (only when the plan has such hooks)
  *   GO                     ->     pivot, the rest
  *                          <-     CONSOLE   (with the terminal's descriptor)
@@ -25,6 +26,7 @@ struct error;
 enum sync_kind {
 	SYNC_GO = 1,
 	SYNC_CLONED, /* from the process in between that joins namespaces: code is the pid */
+	SYNC_ROOT,
 	SYNC_HOOKS,
 	SYNC_CONSOLE,
 	SYNC_READY,

@@ -165,17 +165,22 @@ class Shim:
         self.state = folder / "state"
         self.count = 0
         self.words = set()  # all that was ever said, names of containers among it
+        self.prefix = []  # a command that becomes the user elsewhere, and runs what follows
+
+    @property
+    def arguments(self):
+        return {} if self.prefix else self.user.arguments
 
     def command(self, *args):
         self.words.update(map(str, args))
-        return [str(self.program), "--root", str(self.state), *map(str, args)]
+        return [*self.prefix, str(self.program), "--root", str(self.state), *map(str, args)]
 
     def __call__(self, *args, check=None, **kwargs):
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         kwargs.setdefault("cwd", "/")
         result = subprocess.run(
             self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            timeout=60, check=False, **self.user.arguments, **kwargs)
+            timeout=60, check=False, **self.arguments, **kwargs)
         if check is not None:
             assert result.returncode == check, f"{args}: {result}"
         return result
@@ -185,7 +190,7 @@ class Shim:
         with open(self.folder / "detached", "w+b") as out:
             result = subprocess.run(
                 self.command(*args), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
-                timeout=60, check=False, **self.user.arguments)
+                timeout=60, check=False, **self.arguments)
             out.seek(0)
             text = out.read().decode()
         assert result.returncode == check, f"{args}: {text}"
@@ -194,7 +199,7 @@ class Shim:
     def start(self, *args, **kwargs):
         return subprocess.Popen(
             self.command(*args), text=True, **{"cwd": "/", "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **self.user.arguments, **kwargs})
+            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **self.arguments, **kwargs})
 
     def run(self, bundle, *options, container="c", **kwargs):
         return self("run", "--bundle", bundle.path, *options, container, **kwargs)

@@ -1,14 +1,62 @@
 """The root file system as an overlay that is mounted inside the user namespace."""
 
+import contextlib
 import os
 import pathlib
+import shutil
+import signal
+import stat
+import subprocess
 
 import pytest
 
+from .conftest import wait_gone
+
+
+FUSE = shutil.which("fuse-overlayfs", path="/usr/local/bin:/usr/bin:/bin")
+
+
+def opens_fuse(shim):
+    test = subprocess.run([*shim.prefix, "sh", "-c", "exec 3<> /dev/fuse"], stderr=subprocess.DEVNULL,
+                          check=False, **shim.arguments)
+    return test.returncode == 0
+
 
 @pytest.fixture
-def overlay(shim):
+def fuse(shim):
+    """/dev/fuse for everybody, as udev makes it; in a mount namespace where the machine's is root's."""
+    if not FUSE:
+        pytest.skip("fuse-overlayfs is not installed")
+    if opens_fuse(shim):
+        yield
+        return
+    if os.getuid() != 0 or not os.path.exists("/dev/fuse"):
+        pytest.skip("/dev/fuse may not be used here")
+    script = f"""
+        mknod -m 666 {shim.folder}/fuse c 10 229
+        mount --bind {shim.folder}/fuse /dev/fuse
+        echo ready; exec cat"""
+    with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        account = shim.user.account
+        shim.prefix = ["nsenter", "--mount", f"--target={process.pid}", "setpriv",
+                       f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups"]
+        assert opens_fuse(shim)
+        yield
+        shim.prefix = []
+        process.stdin.close()
+
+
+@pytest.fixture(params=["kernel", "fuse"])
+def overlay(request, shim):
     """A bundle whose rootfs folder is empty and whose root is two layers and an upper one."""
+    if request.param == "fuse":
+        request.getfixturevalue("fuse")
+    return make_overlay(shim, request.param)
+
+
+def make_overlay(shim, kind):
     bundle = shim.new_bundle()
     lower = bundle.path / "lower"
     bundle.rootfs.rename(lower)
@@ -17,12 +65,16 @@ def overlay(shim):
     (second / "layer").write_text("second")
     (lower / "layer").write_text("first")
     shim.user.own(second / "layer")
-    bundle.mkdir("upper")
-    bundle.mkdir("work")
+    bundle.mkdir("rw")  # who serves it must be able to enter this
+    bundle.mkdir("rw/upper")
+    bundle.mkdir("rw/work")
     bundle.config["mounts"].insert(0, {
         "destination": "/", "type": "overlay", "source": "overlay",
-        "options": [f"lowerdir={second}:{lower}", f"upperdir={bundle.path}/upper",
-                    f"workdir={bundle.path}/work", "userxattr"]})
+        "options": [f"lowerdir={second}:{lower}", f"upperdir={bundle.path}/rw/upper",
+                    f"workdir={bundle.path}/rw/work", "userxattr"]})
+    if kind == "fuse":
+        mount = bundle.config["mounts"][0]
+        mount |= {"type": "fuse-overlayfs", "source": FUSE, "options": mount["options"][:3]}
     return bundle.write()
 
 
@@ -31,8 +83,8 @@ def test_layers_are_merged_and_changes_go_to_the_upper_one(shim, overlay):
                       "cat /layer; ls /bin/yes 2>/dev/null")
     assert out == "secondchanged\n"
     assert (overlay.path / "second/layer").read_text() == "second"
-    assert (overlay.path / "upper/layer").read_text() == "changed\n"
-    assert (overlay.path / "upper/new").stat().st_uid == shim.user.uid_map[0][1]
+    assert (overlay.path / "rw/upper/layer").read_text() == "changed\n"
+    assert (overlay.path / "rw/upper/new").stat().st_uid == shim.user.uid_map[0][1]
     assert (overlay.path / "lower/bin/yes").is_symlink()
     # And the next run finds them.
     assert shim.output(overlay, "cat /layer; test -e /bin/yes || echo gone") == "changed\ngone\n"
@@ -78,12 +130,12 @@ def test_the_mount_shows_no_path_of_the_host(shim, overlay):
     assert str(overlay.path) not in shim.output(overlay, "cat /proc/self/mounts")
 
 
-@pytest.mark.parametrize("folder", ["lower", "upper", "work"])
+@pytest.mark.parametrize("folder", ["lower", "rw/upper", "rw/work"])
 def test_a_missing_layer_is_named(shim, overlay, folder):
     path = overlay.path / folder
     path.rename(overlay.path / "away")
     result = shim.run(overlay, check=1)
-    assert f"{folder}dir" in result.stderr and str(path) in result.stderr
+    assert f"{path.name}dir" in result.stderr and str(path) in result.stderr
 
 
 @pytest.mark.parametrize("drop", ["lowerdir", "upperdir", "workdir"])
@@ -105,3 +157,122 @@ def test_a_missing_root_is_named(shim, bundle):
     assert "Not a directory" in shim.run(bundle.write(), check=1).stderr
     os.unlink(bundle.path / "config.json")
     assert "config.json" in shim.run(bundle, check=1).stderr
+
+
+def test_what_a_layer_removes_is_gone(shim, overlay):
+    """Whiteouts as locald's store has them: devices 0/0, and user.overlay.opaque."""
+    if os.getuid() != 0:
+        pytest.skip("only root makes the layers of others")
+    for name in ("lower/gone", "lower/folder/below", "second/folder/above"):
+        path = overlay.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        shim.user.own(path.parent)
+        shim.user.own(path)
+    os.mknod(overlay.path / "second/gone", 0o600 | stat.S_IFCHR, os.makedev(0, 0))
+    os.setxattr(overlay.path / "second/folder", "user.overlay.opaque", b"y")
+    script = "ls / | grep gone; ls /folder; rm -r /folder; mkdir /folder; ls /folder; rm /layer; ls / | grep layer"
+    assert shim.output(overlay, script) == "above\n"
+    assert shim.output(overlay, "ls /folder; test -e /layer || echo removed") == "removed\n"
+
+
+# --- fuse-overlayfs ---
+
+
+@pytest.fixture
+def served(shim, fuse):
+    return make_overlay(shim, "fuse")
+
+
+def children(pid):
+    return [int(child) for child in
+            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def server_of(pid):
+    """The program that serves the root of the container that process `pid` runs."""
+    return next(child for child in children(pid)
+                if os.readlink(f"/proc/{child}/exe").endswith("/fuse-overlayfs"))
+
+
+def gone(pid):
+    def look():
+        if pid in children(os.getpid()):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        return os.path.exists(f"/proc/{pid}")
+    return not wait_gone(look)
+
+
+def test_its_server_has_no_power_and_is_not_seen(shim, served):
+    with shim.running(served, "grep -l fuse-overlay /proc/*/comm >&2; echo ready; cat") as process:
+        server = server_of(process.pid)
+        status = pathlib.Path(f"/proc/{server}/status").read_text()
+        base = shim.user.uid_map[0][1]
+        assert f"\nUid:\t{base}\t{base}\t{base}\t{base}\n" in status and "\nNoNewPrivs:\t1\n" in status
+        for kind in ("pid", "user"):
+            same = os.readlink(f"/proc/{server}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
+            assert same == (kind == "pid"), "in the container's user namespace, and out of its processes"
+        points = [line.split()[4] for line in
+                  pathlib.Path(f"/proc/{server}/mountinfo").read_text().splitlines()]
+        assert not any(point.startswith(str(served.rootfs)) for point in points)
+        own = {path.lstat().st_ino for path in served.path.rglob("*")} - {served.path.stat().st_ino}
+        for fd in os.listdir(f"/proc/{server}/fd"):
+            there = os.stat(f"/proc/{server}/fd/{fd}")
+            assert stat.S_ISCHR(there.st_mode) or there.st_ino in own or fd == "2", (fd, there)
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == "", "it is a process of the container"
+    assert gone(server)
+
+
+def test_its_server_ends_with_a_shim_that_is_killed(shim, served):
+    with shim.running(served) as process:
+        server = server_of(process.pid)
+        process.kill()
+        process.wait()
+        assert gone(server)
+
+
+def test_a_server_that_is_killed_leaves_nothing_that_hangs(shim, served):
+    with shim.running(served, "echo ready; read line; cat /layer || echo lost; /bin/busybox true; exit 9") as process:
+        os.kill(server_of(process.pid), signal.SIGKILL)
+        out, said = process.communicate("go\n", timeout=60)
+    assert process.returncode != 0 and "second" not in out, (out, said)
+
+
+def test_created_and_deleted(shim, served):
+    before = set(children(os.getpid()))
+    shim.detached("create", "--bundle", served.args("/bin/sh", "-c", "cat /layer").path, "c")
+    servers = [child for child in set(children(os.getpid())) - before
+               if os.readlink(f"/proc/{child}/exe").endswith("/fuse-overlayfs")]
+    assert len(servers) == 1
+    shim("start", "c", check=0)
+    shim.wait_status("stopped")
+    shim("delete", "c", check=0)
+    assert gone(servers[0])
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"source": "/nowhere/fuse-overlayfs"}, "mounts[0]: /nowhere/fuse-overlayfs: execute it"),
+    ({"source": "/bin/false"}, "mounts[0]: /bin/false: it ended"),
+    ({"source": "fuse-overlayfs"}, "must be the absolute path"),
+    ({"options": ["lowerdir=/", "upperdir=/a/upper", "workdir=/b/work"]}, "in one directory"),
+    ({"options": ["lowerdir=/", "upperdir=/a/up,per", "workdir=/a/work"]}, "may not have"),
+])
+def test_a_server_that_cannot_be_is_told(shim, served, change, said):
+    served.config["mounts"][0] |= change
+    assert said in shim.run(served.write(), check=1).stderr
+
+
+def test_without_the_device_it_is_told(shim):
+    if opens_fuse(shim):
+        pytest.skip("/dev/fuse may be used here")
+    bundle = make_overlay(shim, "fuse")
+    said = shim.run(bundle, check=1).stderr
+    assert "mounts[0]: /dev/fuse" in said and "modprobe fuse" in said
+
+
+def test_it_needs_a_user_namespace(root_shim):
+    bundle = make_overlay(root_shim, "fuse").without("user")
+    assert "needs a new user namespace" in root_shim.run(bundle.write(), check=1).stderr
