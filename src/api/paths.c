@@ -224,6 +224,11 @@ char *paths_container_dir(const struct paths *paths, const char *project, const 
 	return xasprintf("%s/containers/%s/%s", paths->state, project, service);
 }
 
+char *paths_root_memory(const struct paths *paths)
+{
+	return path_join(paths->state, "container-root.json");
+}
+
 char *paths_image_store(const struct paths *paths)
 {
 	return path_join(paths->data, "images");

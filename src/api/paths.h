@@ -54,6 +54,8 @@ char *paths_keeper_notify(const struct paths *paths, const char *project,
 char *paths_log_dir(const struct paths *paths, const char *project, const char *service) must_check;
 char *paths_container_dir(const struct paths *paths, const char *project,
                           const char *service) must_check;
+/* How containers get their root file system here: oci/root_choice.h. */
+char *paths_root_memory(const struct paths *paths) must_check;
 char *paths_image_store(const struct paths *paths) must_check;
 /* What a database keeps, and where its sockets are. */
 /* Folder of the named volumes of all projects; a volume is <this>/<project id>/<name>. */

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "keeper/run_cgroup.h"
 #include "net/outbound.h"
+#include "oci/root_choice.h"
 #include "oci/runtime_limits.h"
 
 #include <errno.h>
@@ -105,31 +106,73 @@ static void check_ids(struct cli *cli unused_arg, struct finding *finding)
 	                           "100000-165535 --add-subgids 100000-165535 $USER");
 }
 
-/* In a mount namespace that ends with this child. */
-static int try_overlay(void *data unused_arg, struct error *err)
+/* Where the kernel makes no user namespaces, or nothing in them, that is the reason. */
+static int try_namespace(void *data unused_arg, struct error *err)
 {
-	static const char *const dirs[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
-
-	/* Where AppArmor forbids user namespaces they can be made, but nothing in them. */
-	if (unshare(CLONE_NEWNS) < 0) {
-		error_errno(err, errno, "mount namespace");
-		userns_explain(err->code, err);
-		return -1;
-	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0700") < 0)
-		return error_errno(err, errno, "tmpfs");
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-		if (mkdir(dirs[i], 0700) < 0)
-			return error_errno(err, errno, "%s", dirs[i]);
-	if (mount("overlay", "/tmp/merged", "overlay", 0,
-	          "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work,userxattr") < 0)
-		return error_errno(err, errno, "overlayfs");
-	return 0;
+	if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return 0;
+	error_errno(err, errno, "mount namespace");
+	userns_explain(err->code, err);
+	return -1;
 }
 
-static void check_overlay(struct cli *cli unused_arg, struct finding *finding)
+static void tell_root(const struct root_choice *root, struct finding *finding)
 {
+	static const char *const texts[ROOT_KINDS] = {
+		"user namespaces and overlayfs in them",
+		"root file systems of containers by fuse-overlayfs, which is slower",
+		"root file systems of containers are copied at each start",
+	};
+
+	if (root->kind == ROOT_OVERLAY && root->why) {
+		worse(finding, CHECK_LIMITED);
+		strbuf_addf(&finding->text, "no containers: %s", root->why);
+		return;
+	}
+	strbuf_adds(&finding->text, texts[root->kind]);
+	if (root->is_forced)
+		strbuf_adds(&finding->text, " (LOCALD_CONTAINER_ROOT, not tried)");
+	if (root->kind == ROOT_OVERLAY)
+		return;
+	worse(finding, CHECK_LIMITED);
+	if (root->why)
+		strbuf_addf(&finding->text, ": %s", root->why);
+	if (root->kind == ROOT_COPY && root->why)
+		strbuf_adds(&finding->fix,
+		            strstr(root->why, "not installed")
+		                    ? "sudo apt-get install fuse-overlayfs"
+		                    : "let /dev/fuse be everybody's, for fuse-overlayfs: "
+		                      "sudo chmod 0666 /dev/fuse");
+}
+
+/* On the file system where containers are, or will be. */
+static char *place_of_containers(const struct cli *cli)
+{
+	char *place = xstrdup(cli->paths.state);
+
+	while (!fs_is_dir(place) && !str_eq(place, "/")) {
+		char *above = path_dir(place);
+
+		free(place);
+		place = above;
+	}
+	return place;
+}
+
+/* Nothing is remembered here, so that what is said is so now.  The folder goes again. */
+static int find_root(struct cli *cli, struct root_choice *ret, struct error *err)
+{
+	cleanup_free char *store = paths_image_store(&cli->paths);
+	cleanup_free char *shim = paths_libexec("locald-shim", err);
+	cleanup_free char *place = place_of_containers(cli);
+	const struct root_question question = {.shim = shim, .store = store, .place = place};
+
+	return shim ? root_choose(&question, ret, err) : -1;
+}
+
+static void check_overlay(struct cli *cli, struct finding *finding)
+{
+	cleanup(root_choice_release) struct root_choice root = {0};
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct userns_map map;
 	int r;
@@ -137,9 +180,9 @@ static void check_overlay(struct cli *cli unused_arg, struct finding *finding)
 	userns_map_single(&map, 0, 0);
 	r = userns_map_for_caller(&map, &err);
 	if (r == 0)
-		r = userns_run(&map, try_overlay, NULL, &err);
-	if (r == 0) {
-		strbuf_adds(&finding->text, "user namespaces and overlayfs in them");
+		r = userns_run(&map, try_namespace, NULL, &err);
+	if (r == 0 && find_root(cli, &root, &err) == 0) {
+		tell_root(&root, finding);
 		return;
 	}
 	worse(finding, CHECK_LIMITED);

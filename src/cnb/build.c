@@ -253,13 +253,16 @@ static int run_in_scratch(struct build *build, struct scratch *scratch, struct p
 static int run(struct build *build, struct build_result *ret, struct error *err)
 {
 	cleanup(error_release) struct error later = ERROR_INIT;
+	cleanup_free char *root_memory = path_join(build->request->cache, "container-root.json");
 	cleanup(phase_runner_release) struct phase_runner runner = {0};
 	struct scratch scratch = {0};
 	int result = -1;
 
 	/* From here on a signal ends the build in good order. */
-	if (phase_runner_init(&runner, build->request->shim, NULL, build->events, err) == 0)
+	if (phase_runner_init(&runner, build->request->shim, NULL, build->events, err) == 0) {
+		runner.root_memory = root_memory;
 		result = run_in_scratch(build, &scratch, &runner, ret, err);
+	}
 	if (scratch_remove(&scratch, result < 0 ? &later : err) < 0)
 		result = -1;
 	return result;

@@ -77,6 +77,7 @@ void phase_runner_release(struct phase_runner *runner)
 	for (size_t i = 0; i < ARRAY_LEN(runner->signals); i++)
 		loop_source_free(runner->signals[i]);
 	loop_free(runner->loop);
+	root_choice_release(&runner->root);
 }
 
 int phase_runner_init(struct phase_runner *runner, const char *shim, const char *dir,
@@ -245,15 +246,32 @@ static int run_container(struct phase_runner *runner, const char *name, const ch
 	return 0;
 }
 
+static int choose_root(struct phase_runner *runner, const struct store *store, struct error *err)
+{
+	const struct root_question question = {.shim = runner->shim,
+	                                       .store = store->path,
+	                                       .place = runner->dir,
+	                                       .memory = runner->root_memory};
+
+	if (!runner->has_root && root_choose(&question, &runner->root, err) < 0)
+		return -1;
+	runner->has_root = true;
+	return 0;
+}
+
 int phase_run(struct phase_runner *runner, const char *name,
               const struct container_request *request, struct phase_result *ret, struct error *err)
 {
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 	cleanup_free char *dir = path_join(runner->dir, name);
 	cleanup_free char *bundle = container_dir_bundle(dir);
+	struct container_request with_root = *request;
 	int result;
 
-	if (container_dir_create(dir, request, true, err) < 0)
+	if (choose_root(runner, request->store, err) < 0)
+		return -1;
+	with_root.root = &runner->root;
+	if (container_dir_create(dir, &with_root, true, err) < 0)
 		return -1;
 	result = run_container(runner, name, bundle, ret, err);
 	if (container_dir_remove(dir, result < 0 ? &ignored : err) < 0)

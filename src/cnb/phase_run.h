@@ -20,7 +20,10 @@ struct loop_source;
 
 struct phase_runner {
 	const char *shim;
-	const char *dir; /* where container directories and the shim's state go */
+	const char *dir;         /* where container directories and the shim's state go */
+	const char *root_memory; /* root_choice.h; the choice is made before the first phase */
+	struct root_choice root;
+	bool has_root;
 	const struct cnb_events *events;
 	struct loop *loop;
 	struct loop_source *signals[2];

@@ -142,6 +142,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	const struct project *known = daemon_find_project(daemon, project);
 	int i = known ? project_index(known, service) : -1;
 	cleanup_free char *store = paths_image_store(&daemon->paths);
+	cleanup_free char *memory = paths_root_memory(&daemon->paths);
 	cleanup_free char *parent = NULL, *shim = NULL;
 	cleanup_json json_t *params = NULL;
 
@@ -165,6 +166,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	json_set_str(params, "hostname", service);
 	json_set_bool(params, "replace", true);
 	json_set_str(params, "shim", shim);
+	json_set_str(params, "root_memory", memory);
 	add_notify(daemon, project, service, params);
 	if (container_network_fill(daemon, params, preparation->container, false, err) < 0)
 		return -1;

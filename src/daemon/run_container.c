@@ -175,13 +175,17 @@ static int start_bundle(struct run_container *run, const char *service, const js
 	struct daemon *daemon = run->daemon;
 	cleanup_free char *store = paths_image_store(&daemon->paths);
 	cleanup_free char *parent = path_dir(run->dir);
+	cleanup_free char *memory = paths_root_memory(&daemon->paths);
+	cleanup_free char *shim = paths_libexec("locald-shim", err);
 	cleanup_json json_t *params = json_copy((json_t *)bundle);
 
-	if (fs_mkdirs_private(parent, err) < 0)
+	if (!shim || fs_mkdirs_private(parent, err) < 0)
 		return -1;
 	json_set_str(params, "store", store);
 	json_set_str(params, "dir", run->dir);
 	json_set_str(params, "hostname", service);
+	json_set_str(params, "shim", shim);
+	json_set_str(params, "root_memory", memory);
 	if (container_network_fill(daemon, params, run->id, true, err) < 0)
 		return -1;
 	run->job = job_child_start(daemon->loop, daemon->self, "bundle", params, &bundle_callbacks,

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "oci/merged_tree.h"
 #include "oci/owned_tree.h"
 
 #include <dirent.h>
@@ -15,7 +16,9 @@
 #define BUNDLE_MAX    (4 * 1024 * 1024)
 
 struct bundle_paths {
-	char *bundle, *rootfs, *upper, *work, *resolv_conf, *hosts, *hostname, *reason;
+	const char *dir;
+	char *bundle, *rootfs, *copy, *rw, *upper, *work;
+	char *resolv_conf, *hosts, *hostname, *reason;
 };
 
 static void bundle_paths_init(struct bundle_paths *paths, const char *dir)
@@ -26,14 +29,19 @@ static void bundle_paths_init(struct bundle_paths *paths, const char *dir)
 	paths->hosts = path_join(dir, "bundle/hosts");
 	paths->hostname = path_join(dir, "bundle/hostname");
 	paths->reason = path_join(dir, "bundle/" CONTAINER_REASON);
-	paths->upper = path_join(dir, "upper");
-	paths->work = path_join(dir, "work");
+	paths->dir = dir;
+	paths->copy = path_join(dir, "root");
+	paths->rw = path_join(dir, "rw");
+	paths->upper = path_join(dir, "rw/upper");
+	paths->work = path_join(dir, "rw/work");
 }
 
 static void bundle_paths_release(struct bundle_paths *paths)
 {
 	free(paths->bundle);
 	free(paths->rootfs);
+	free(paths->copy);
+	free(paths->rw);
 	free(paths->resolv_conf);
 	free(paths->hosts);
 	free(paths->hostname);
@@ -121,14 +129,51 @@ static int write_network_files(const struct bundle_paths *paths,
 	return write_file(paths->hostname, name, err);
 }
 
+static bool is_copy(const struct container_request *request)
+{
+	return request->root && request->root->kind == ROOT_COPY;
+}
+
+struct copying {
+	struct merged_layers layers;
+	int to;
+};
+
+/* As root of the namespace. */
+static int copy_image(void *data, struct error *err)
+{
+	const struct copying *copying = data;
+
+	return merged_tree_copy(&copying->layers, "/", copying->to, err);
+}
+
+/* With a single id the layers are root's of the caller's own map, whoever the user is. */
+static int make_copy(const char *path, const struct container_request *request, struct error *err)
+{
+	struct copying copying = {.to = -1};
+	struct userns_map map;
+	int result = -1;
+
+	if (userns_map_for_caller(&map, err) < 0 || make_owned_dir(path, &map, err) < 0 ||
+	    merged_layers_open(request->store, request->image, &copying.layers, err) < 0)
+		return -1;
+	copying.to = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (copying.to < 0)
+		error_errno(err, errno, "%s", path);
+	else
+		result = userns_run(&map, copy_image, &copying, err);
+	close_fd(&copying.to);
+	merged_layers_release(&copying.layers);
+	return result < 0 ? error_wrap(err, "copy the image") : 0;
+}
+
 static int write_config(const struct bundle_paths *at, const struct bundle_paths *final,
                         const struct container_request *request, const struct container_user *user,
                         const struct userns_map *map, struct error *err)
 {
 	struct container_paths paths = {
-		.rootfs = final->rootfs,
-		.upper = final->upper,
-		.work = final->work,
+		.dir = final->dir,
+		.rootfs = is_copy(request) ? final->copy : final->rootfs,
 		.resolv_conf = final->resolv_conf,
 		.hosts = final->hosts,
 		.hostname = final->hostname,
@@ -158,8 +203,15 @@ static int fill(const char *temporary, const char *dir, const struct container_r
 		return -1;
 	if (mkdir(at.bundle, 0700) < 0 || mkdir(at.rootfs, 0755) < 0)
 		return error_errno(err, errno, "make directory %s", at.bundle);
-	if (make_owned_dir(at.upper, &map, err) < 0 || make_owned_dir(at.work, &map, err) < 0 ||
-	    write_network_files(&at, request, err) < 0)
+	if (is_copy(request)) {
+		if (make_copy(at.copy, request, err) < 0)
+			return -1;
+	} else if (make_owned_dir(at.rw, &map, err) < 0 ||
+	           make_owned_dir(at.upper, &map, err) < 0 ||
+	           make_owned_dir(at.work, &map, err) < 0) {
+		return -1;
+	}
+	if (write_network_files(&at, request, err) < 0)
 		return -1;
 	return write_config(&at, &final, request, user, &map, err);
 }

@@ -3,8 +3,9 @@
  *
  *   DIR/bundle/config.json, resolv.conf, hosts, hostname, rootfs/ (empty: a mount point)
  *   DIR/bundle/reason      why it ended, written by the runtime where it knows
- *   DIR/upper/   the writable layer; owned by root of the container's namespace
- *   DIR/work/    overlayfs's own
+ *   DIR/rw/upper/  the writable layer; owned by root of the container's namespace
+ *   DIR/rw/work/   overlayfs's own
+ *   DIR/root/      in the place of rw/: a copy of the image, where there is no overlay
  *
  * A directory is complete or not there.  Removing it works whoever owns the files.
  * Does not start anything.  Blocks on the disk.

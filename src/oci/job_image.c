@@ -272,6 +272,21 @@ static int run_remove(const json_t *params, struct job_output *out, struct error
 
 /* ---- bundle, cleanup ---- */
 
+/* Without a runtime to try it with it is the kernel's overlay. */
+static int choose_root(const json_t *params, const char *dir, struct root_choice *ret,
+                       struct error *err)
+{
+	cleanup_free char *place = path_dir(dir);
+	const struct root_question question = {
+		.shim = json_get_str(params, "shim", NULL),
+		.store = json_get_str(params, "store", NULL),
+		.place = place,
+		.memory = json_get_str(params, "root_memory", NULL),
+	};
+
+	return question.shim ? root_choose(&question, ret, err) : 0;
+}
+
 static int run_bundle(const json_t *params, struct job_output *out, struct error *err)
 {
 	cleanup(store_release) struct store store = STORE_INIT;
@@ -279,6 +294,7 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	cleanup(container_request_release) struct container_request request = {0};
 	cleanup(container_user_release) struct container_user user = {0};
 	cleanup(strv_release) struct strv warnings = STRV_INIT;
+	cleanup(root_choice_release) struct root_choice root = {0};
 	cleanup_json json_t *fields = json_object();
 	cleanup_free char *bundle = NULL;
 	const char *name, *dir;
@@ -296,6 +312,9 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 		return -1;
 	runtime_limits_adjust(json_get_str(params, "shim", NULL), &request, &warnings);
 	runtime_idmap_choose(&request, &user);
+	if (choose_root(params, dir, &root, err) < 0)
+		return -1;
+	request.root = &root;
 	if (container_dir_create(dir, &request, json_get_bool(params, "replace", false), err) < 0)
 		return -1;
 	runtime_volumes_warn(&request, &user, &warnings);
@@ -303,6 +322,7 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	bundle = container_dir_bundle(dir);
 	json_set_str(fields, "bundle", bundle);
 	json_set_str(fields, "digest", image.manifest.digest);
+	json_set_str(fields, "root", root_kind_names[root.kind]);
 	json_set_int(fields, "uid", user.uid);
 	json_set_int(fields, "gid", user.gid);
 	job_result(out, fields);

@@ -15,9 +15,11 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define DEPTH_MAX 128
-#define LINKS_MAX 16
-#define CHUNK     (1 << 20)
+#define DEPTH_MAX  128
+#define LINKS_MAX  16
+#define CHUNK      (1 << 20)
+#define XATTRS_MAX 4096
+#define XATTR_MAX  4096
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -65,6 +67,26 @@ static int copy_bytes(int from, int to, struct error *err)
 	return n < 0 ? error_errno(err, errno, "copy") : 0;
 }
 
+/* Capabilities of programs among them.  What overlayfs has noted is not the file's. */
+static int copy_xattrs(int from, int to, struct error *err)
+{
+	char names[XATTRS_MAX], value[XATTR_MAX];
+	ssize_t len = flistxattr(from, names, sizeof(names));
+
+	for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
+		ssize_t size;
+
+		if (str_starts(name, "user.overlay.") || str_starts(name, "system."))
+			continue;
+		size = fgetxattr(from, name, value, sizeof(value));
+		/* One that this file system has not, or that is not ours to set, is left out. */
+		if (size >= 0 && fsetxattr(to, name, value, (size_t)size, 0) < 0 &&
+		    errno != EPERM && errno != ENOTSUP)
+			return error_errno(err, errno, "set %s", name);
+	}
+	return 0;
+}
+
 static int copy_file(int from, int to, const char *name, const struct stat *st, struct error *err)
 {
 	cleanup_close int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -73,7 +95,10 @@ static int copy_file(int from, int to, const char *name, const struct stat *st, 
 
 	if (in < 0 || out < 0)
 		return error_errno(err, errno, "copy");
-	return copy_bytes(in, out, err) < 0 ? -1 : set_attributes(out, st, err);
+	if (copy_bytes(in, out, err) < 0 || set_attributes(out, st, err) < 0)
+		return -1;
+	/* After the owner, whose change takes capabilities away. */
+	return copy_xattrs(in, out, err);
 }
 
 static int copy_link(int from, int to, const char *name, const struct stat *st, struct error *err)
@@ -86,6 +111,16 @@ static int copy_link(int from, int to, const char *name, const struct stat *st, 
 	target[len] = '\0';
 	if (symlinkat(target, to, name) < 0)
 		return error_errno(err, errno, "symlink");
+	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM &&
+	    errno != EINVAL)
+		return error_errno(err, errno, "chown");
+	return 0;
+}
+
+static int copy_fifo(int to, const char *name, const struct stat *st, struct error *err)
+{
+	if (mkfifoat(to, name, 0600) < 0 || fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+		return error_errno(err, errno, "make a pipe");
 	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM &&
 	    errno != EINVAL)
 		return error_errno(err, errno, "chown");
@@ -127,6 +162,8 @@ static int merge_entry(int from, int to, const char *name, int depth, struct err
 		return -1;
 	if (S_ISREG(st.st_mode))
 		return copy_file(from, to, name, &st, err);
+	if (S_ISFIFO(st.st_mode))
+		return copy_fifo(to, name, &st, err);
 	return S_ISLNK(st.st_mode) ? copy_link(from, to, name, &st, err) : 0;
 }
 
@@ -208,6 +245,8 @@ static int look_at(int layer, const char *part, size_t len, struct sight *ret)
 static void look(int layer, const char *path, struct sight *ret)
 {
 	*ret = (struct sight){.what = SEEN_DIR};
+	if (str_eq(path, "/"))
+		return;
 	for (const char *at = path; *at;) {
 		cleanup_free char *part = NULL;
 
@@ -258,7 +297,7 @@ static int apply(int layer, const char *path, int to, bool *has, struct error *e
 	*has &= !sight.hides;
 	if (sight.what != SEEN_DIR)
 		return 0;
-	from = fs_open_beneath(layer, path + 1, DIR_FLAGS, 0, err);
+	from = fs_open_beneath(layer, path[1] ? path + 1 : ".", DIR_FLAGS, 0, err);
 	if (from < 0 || fstat(from, &st) < 0)
 		return error_errno(err, errno, "open");
 	*has = true;

@@ -4,7 +4,7 @@
  *
  * The layers are put on each other here, file by file, so nothing is mounted:
  * whiteouts and opaque folders are respected, symlinks on the way to the folder are
- * taken from the image's root.  Devices, sockets and pipes are left out.
+ * taken from the image's root.  Devices and sockets are left out.
  *
  * For root of the namespace that the layers' owners are mapped in (base/userns.h);
  * owners that cannot be had are left as they are.  Blocks.

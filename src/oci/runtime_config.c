@@ -335,6 +335,8 @@ json_t *runtime_config_new(const struct container_request *request,
 	json_set_str(annotations, "org.opencontainers.image.manifest.digest",
 	             request->image->manifest.digest);
 	json_set_str(annotations, "locald.reason", paths->reason);
+	if (request->root && request->root->memory)
+		json_set_str(annotations, "locald.root-memory", request->root->memory);
 	json_object_set_new(config, "annotations", annotations);
 	json_object_set_new(config, "linux", linux_json(request, map));
 	if (request->network_hook.len > 0)

@@ -4,8 +4,8 @@
  *
  * The root file system is the first mount: an overlay on "/" of the image's
  * unpacked layers and the container's own upper directory (docs/architecture.md,
- * "Container").  Users are resolved in the image's own /etc/passwd and /etc/group,
- * read through the layers, never through the host's files.
+ * "Container"), or root_choice.h's other ways.  Users are resolved in the image's own /etc/passwd
+ * and /etc/group, read through the layers, never through the host's files.
  *
  * Pure but for those reads: it makes a JSON value, container_dir writes it.
  * Format: OCI runtime-spec 1.2.
@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/userns.h"
 #include "oci/image.h"
+#include "oci/root_choice.h"
 
 enum container_mount_type { CONTAINER_BIND, CONTAINER_TMPFS, CONTAINER_VOLUME };
 
@@ -53,14 +54,16 @@ struct container_request {
 	struct strv network_end_hook; /* runs after its end; empty: none */
 	struct strv network_hosts;    /* further lines of /etc/hosts */
 	bool has_way_out;
-	const char *network_resolver; /* in place of one of the host's that is on its loopback */
+	const struct root_choice *root; /* NULL: the kernel's overlay */
+	const char *network_resolver;   /* in place of one of the host's that is on its loopback */
 };
 
 void container_request_release(struct container_request *request);
 
 /* Where the bundle's own files are; all absolute. */
 struct container_paths {
-	const char *rootfs, *upper, *work;
+	const char *dir;    /* of the container: rw/upper, rw/work */
+	const char *rootfs; /* a mount point, or a copy of the image */
 	const char *resolv_conf, *hosts, *hostname;
 	const char *reason; /* the runtime writes why it ended, where it knows more than a code */
 };

@@ -79,20 +79,32 @@ static int check_path(const char *path, struct error *err)
 	return error_hint(err, "choose another data directory with XDG_DATA_HOME");
 }
 
-static int add_overlay(json_t *mounts, const struct container_request *request,
-                       const struct container_paths *paths, struct error *err)
+json_t *runtime_root_mount(enum root_kind kind, const char *program, const char *layers,
+                           const char *dir)
+{
+	json_t *mount = kind == ROOT_FUSE ? mount_new("/", "fuse-overlayfs", program)
+	                                  : mount_new("/", "overlay", "overlay");
+	json_t *options = json_object_get(mount, "options");
+
+	json_array_append_new(options, json_sprintf("lowerdir=%s", layers));
+	json_array_append_new(options, json_sprintf("upperdir=%s/rw/upper", dir));
+	json_array_append_new(options, json_sprintf("workdir=%s/rw/work", dir));
+	if (kind == ROOT_OVERLAY)
+		add_option(mount, "userxattr");
+	return mount;
+}
+
+static int add_root(json_t *mounts, const struct container_request *request,
+                    const struct container_paths *paths, struct error *err)
 {
 	const struct strv *diff_ids = &request->image->diff_ids;
+	enum root_kind kind = request->root ? request->root->kind : ROOT_OVERLAY;
 	cleanup(strbuf_release) struct strbuf lower = STRBUF_INIT;
-	cleanup_free char *upper = xasprintf("upperdir=%s", paths->upper);
-	cleanup_free char *work = xasprintf("workdir=%s", paths->work);
-	json_t *mount;
 
 	if (diff_ids->len == 0)
 		return error_set(err, ERR_USAGE, "the image has no layers");
-	if (check_path(request->store->path, err) < 0 || check_path(paths->upper, err) < 0)
+	if (check_path(request->store->path, err) < 0 || check_path(paths->dir, err) < 0)
 		return -1;
-	strbuf_adds(&lower, "lowerdir=");
 	/* overlayfs names the uppermost layer first. */
 	for (size_t i = diff_ids->len; i-- > 0;) {
 		cleanup_free char *layer = store_layer_path(request->store, diff_ids->items[i]);
@@ -102,12 +114,12 @@ static int add_overlay(json_t *mounts, const struct container_request *request,
 			                 diff_ids->items[i]);
 		strbuf_addf(&lower, "%s%s", layer, i > 0 ? ":" : "");
 	}
-	mount = mount_new("/", "overlay", "overlay");
-	add_option(mount, lower.buf);
-	add_option(mount, upper);
-	add_option(mount, work);
-	add_option(mount, "userxattr");
-	json_array_append_new(mounts, mount);
+	/* The root is a folder then, which has them all. */
+	if (kind == ROOT_COPY)
+		return 0;
+	json_array_append_new(
+		mounts, runtime_root_mount(kind, request->root ? request->root->program : NULL,
+	                                   lower.buf, paths->dir));
 	return 0;
 }
 
@@ -188,7 +200,7 @@ json_t *runtime_mounts_new(const struct container_request *request,
 {
 	cleanup_json json_t *mounts = json_array();
 
-	if (add_overlay(mounts, request, paths, err) < 0)
+	if (add_root(mounts, request, paths, err) < 0)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_LEN(before_dev); i++)
 		add_fixed(mounts, &before_dev[i]);

@@ -8,6 +8,13 @@
 
 #include "oci/runtime_config.h"
 
+/*
+ * The mount of a root file system of these layers (colons between them, the uppermost first),
+ * whose rw/upper and rw/work are in `dir`; not for ROOT_COPY.
+ */
+json_t *runtime_root_mount(enum root_kind kind, const char *program, const char *layers,
+                           const char *dir);
+
 /* runtime_config.c: as "uidMappings" and "gidMappings" have it. */
 json_t *runtime_mapping_new(const struct userns_extent *extents, size_t len);
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/proc.h"
 #include "base/userns.h"
 #include "shim/console.h"
@@ -21,6 +22,8 @@
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 10000
+
+#define ROOT_MEMORY_ANNOTATION "locald.root-memory"
 
 /* What is open while a container is made. */
 struct making {
@@ -363,6 +366,15 @@ static void tell_listen_fds(struct spec *spec, unsigned count)
 		strv_env_set(&spec->process.env, "LISTEN_PID", "1");
 }
 
+/* locald's choice of a root file system does not work (any more): it is to be made again. */
+static void forget_root(const struct plan *plan, const struct error *err)
+{
+	const char *memory = json_get_str(plan->spec->annotations, ROOT_MEMORY_ANNOTATION, NULL);
+
+	if (plan->overlay.is_set && memory && str_starts(err->text, "mounts[0]"))
+		unlink(memory);
+}
+
 int container_create(struct container *container, const struct container_request *request,
                      struct error *err)
 {
@@ -404,6 +416,7 @@ int container_create(struct container *container, const struct container_request
 		return -1;
 	if (make(container, request, &making, err) == 0)
 		return 0;
+	forget_root(&making.plan, err);
 	undo(container, &making);
 	return -1;
 }

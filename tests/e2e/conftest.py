@@ -148,11 +148,11 @@ def user_sandbox(installed, ordinary_user):
 
 @pytest.fixture
 def sandbox_of():
-    """A function that makes a sandbox of another program."""
+    """A function that makes a sandbox of another program, and of an account."""
     made = []
 
-    def make(program):
-        made.append(new_sandbox(program))
+    def make(program, account=None):
+        made.append(new_sandbox(program, account))
         return made[-1]
 
     yield make

@@ -65,7 +65,7 @@ def test_other_runtimes_run_it(store, busybox, runtime, tmp_path):
     assert texts == "/home/app hello" and cwd == "/srv"
     assert int(processes) < 10, "the processes of the host are seen"
     assert privileges.split()[1] == "1"
-    assert (folder / "upper/tmp/new").exists()
+    assert (folder / "rw/upper/tmp/new").exists()
     store.job("cleanup", dir=str(folder)).ok
     assert not folder.exists()
 

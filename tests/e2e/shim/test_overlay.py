@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from support import elsewhere
 from .conftest import wait_gone
 
 
@@ -32,20 +33,11 @@ def fuse(shim):
         return
     if os.getuid() != 0 or not os.path.exists("/dev/fuse"):
         pytest.skip("/dev/fuse may not be used here")
-    script = f"""
-        mknod -m 666 {shim.folder}/fuse c 10 229
-        mount --bind {shim.folder}/fuse /dev/fuse
-        echo ready; exec cat"""
-    with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        account = shim.user.account
-        shim.prefix = ["nsenter", "--mount", f"--target={process.pid}", "setpriv",
-                       f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups"]
+    with elsewhere.elsewhere(elsewhere.FUSE) as place:
+        shim.prefix = place.command(shim.user.account)
         assert opens_fuse(shim)
         yield
         shim.prefix = []
-        process.stdin.close()
 
 
 @pytest.fixture(params=["kernel", "fuse"])

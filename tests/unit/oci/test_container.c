@@ -169,8 +169,7 @@ static void upper_layers_decide_who_users_are(void **state)
 
 static const struct container_paths paths = {
 	.rootfs = "/c/bundle/rootfs",
-	.upper = "/c/upper",
-	.work = "/c/work",
+	.dir = "/c",
 	.resolv_conf = "/c/bundle/resolv.conf",
 	.hosts = "/c/bundle/hosts",
 	.hostname = "/c/bundle/hostname",
@@ -251,8 +250,8 @@ static void an_image_alone_makes_a_container(void **state)
 	mounts = json_object_get(config, "mounts");
 	low = store_layer_path(&fixture->store, image.diff_ids.items[0]);
 	high = store_layer_path(&fixture->store, image.diff_ids.items[1]);
-	overlay =
-		xasprintf("lowerdir=%s:%s upperdir=/c/upper workdir=/c/work userxattr", high, low);
+	overlay = xasprintf("lowerdir=%s:%s upperdir=/c/rw/upper workdir=/c/rw/work userxattr",
+	                    high, low);
 	assert_string_equal(json_get_str(json_array_get(mounts, 0), "destination", ""), "/");
 	assert_list(json_array_get(mounts, 0), "options", overlay);
 }
@@ -399,7 +398,7 @@ static void directories_come_and_go_whole(void **state)
 	cleanup(image_release) struct image image = IMAGE_INIT;
 	cleanup(strv_release) struct strv layers = STRV_INIT;
 	cleanup_free char *dir = fixture_path(fixture, "web");
-	cleanup_free char *upper = fixture_path(fixture, "web/upper");
+	cleanup_free char *upper = fixture_path(fixture, "web/rw/upper");
 	struct container_request request = {.image = &image, .store = &fixture->store};
 	struct plant plant;
 	struct stat st;
@@ -423,7 +422,7 @@ static void directories_come_and_go_whole(void **state)
 	assert_true(fs_exists(upper)); /* a failed replacement leaves the old one */
 	request.user = NULL;
 	assert_ok(container_dir_create(dir, &request, true, &err));
-	assert_int_equal(fixture_count(fixture, "web/upper"), 0);
+	assert_int_equal(fixture_count(fixture, "web/rw/upper"), 0);
 	assert_ok(container_dir_remove(dir, &err));
 	assert_false(fs_exists(dir));
 	assert_ok(container_dir_remove(dir, &err));

@@ -181,15 +181,44 @@ static void links_stay_in_the_image(void **state)
 	assert_false(is_there(fixture, "copy/secret"));
 }
 
+static void the_whole_image_is_a_folder_too(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *pipe = at(fixture, "0/run/pipe"), *copied = at(fixture, "copy/run/pipe");
+	cleanup_free char *noted = at(fixture, "1/bin/sh");
+	cleanup_free char *file = at(fixture, "copy/bin/sh");
+	char value[8] = "";
+	struct stat st;
+
+	make_file(fixture, "0/etc/gone", "0");
+	make_file(fixture, "0/bin/sh", "0");
+	make_dir(fixture, "0/run");
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(chmod(pipe, 0624), 0);
+	make_whiteout(fixture, "1/etc/gone");
+	make_file(fixture, "1/bin/sh", "1");
+	assert_int_equal(setxattr(noted, "user.mark", "kept", 4, 0), 0);
+	assert_int_equal(setxattr(noted, "user.overlay.origin", "x", 1, 0), 0);
+	assert_int_equal(copy(fixture, "/", &err), 1);
+	assert_text(fixture, "copy/bin/sh", "1");
+	assert_true(is_there(fixture, "copy/etc"));
+	assert_false(is_there(fixture, "copy/etc/gone"));
+	assert_int_equal(stat(copied, &st), 0);
+	assert_int_equal(st.st_mode, S_IFIFO | 0624);
+	assert_int_equal(getxattr(file, "user.mark", value, sizeof(value)), 4);
+	assert_string_equal(value, "kept");
+	assert_int_equal(getxattr(file, "user.overlay.origin", value, sizeof(value)), -1);
+}
+
 #define tree_test(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tree_test(layers_lie_on_each_other),
-		tree_test(what_is_hidden_is_not_copied),
-		tree_test(a_folder_that_comes_back_is_new),
-		tree_test(links_stay_in_the_image),
+		tree_test(layers_lie_on_each_other),        tree_test(what_is_hidden_is_not_copied),
+		tree_test(a_folder_that_comes_back_is_new), tree_test(links_stay_in_the_image),
+		tree_test(the_whole_image_is_a_folder_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
