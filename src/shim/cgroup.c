@@ -207,11 +207,14 @@ int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
 
 		if (cgroup_remove(cgroup, &ignored) < 0)
 			return -1;
+		is_forbidden = is_forbidden && !(is_root && err->code == ENOENT);
 		/* Nobody delegated a cgroup to us, and nobody asked for a limit: none then. */
-		if (!has_limits && is_forbidden && !(is_root && err->code == ENOENT)) {
+		if (!has_limits && is_forbidden) {
 			error_release(err);
 			return 0;
 		}
+		if (request->may_be_without && is_forbidden)
+			return 1;
 		return error_hint(err, "limits need root, or a cgroup that is delegated to you");
 	}
 	if (cgroup_set_limits(cgroup, request->resources, err) < 0)

@@ -4,7 +4,8 @@
  * Nothing is assumed about versions: cgroup_host_read() lists the hierarchies
  * that are mounted, and each controller is looked up in them, so v1, v2, hybrid
  * and none are the same code.  A limit that was asked for and cannot be set is
- * an error; without limits a host that gives us no cgroup is fine.
+ * an error unless the request says otherwise; without limits a host that gives
+ * us no cgroup is fine.
  *
  * A struct cgroup is the container's directories, as kept in its state.
  * Specified in the kernel's admin-guide/cgroup-v1 and cgroup-v2.rst.
@@ -62,10 +63,14 @@ struct cgroup_request {
 	const struct spec_resources *resources;
 	bool wants_devices; /* apply the device rules */
 	bool wants_freezer;
-	bool wants_all; /* in every hierarchy: the container gets to see them */
+	bool wants_all;      /* in every hierarchy: the container gets to see them */
+	bool may_be_without; /* of limits, where nobody gave the caller a cgroup */
 };
 
-/* Makes the directories and sets the limits; undone on failure. */
+/*
+ * Makes the directories and sets the limits; undone on failure.  Returns 1 when none
+ * was made, as the request allows, though it has limits: *err says why.
+ */
 int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
                 const struct cgroup_request *request, struct error *err);
 /* What the request needs beyond `cgroup`, as directories in *more; puts nobody there. */

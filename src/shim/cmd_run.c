@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/strbuf.h"
 #include "shim/container.h"
 #include "shim/oom.h"
 
@@ -82,9 +83,24 @@ static void release(struct making_options *making)
 	close_fd(&making->request.root);
 }
 
+static void report_limits(const struct shim *shim, const struct container *container)
+{
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+
+	if (!container->no_limits)
+		return;
+	array_foreach(limit, &container->spec.resources.limits)
+		strbuf_addf(&text, "%s%s",
+		            text.len > 0 ? ", " : "linux.resources: not limited: ", limit->what);
+	strbuf_addf(&text, ": %s; limits need root, or a cgroup that is delegated to you",
+	            container->no_limits);
+	report_warning(shim, text.buf);
+}
+
 static void report_warnings(const struct shim *shim, const struct container *container)
 {
 	report_unknown_caps(shim, &container->spec.process.unknown_caps);
+	report_limits(shim, container);
 	if (container->has_one_id)
 		report_warning(shim,
 		               "one user id: you have no ranges in /etc/subuid and /etc/subgid, "

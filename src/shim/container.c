@@ -96,7 +96,11 @@ static int make_cgroup(struct container *container, const struct container_reque
 		.wants_all = has_cgroup_mount(spec),
 		/* In a user namespace no device can be made, and the rules could not be set. */
 		.wants_devices = !making->plan.has_new_userns && geteuid() == 0,
+		/* As crun: podman passes an ordinary user's limits on without a look. */
+		.may_be_without = geteuid() != 0,
 	};
+	cleanup(error_release) struct error why = ERROR_INIT;
+	int made;
 
 	making->plan.cgroups = &making->cgroups;
 	making->plan.cgroup = &container->state.cgroup;
@@ -106,7 +110,12 @@ static int make_cgroup(struct container *container, const struct container_reque
 		return -1;
 	if (options->no_cgroup)
 		return 0;
-	return cgroup_make(&container->state.cgroup, &making->cgroups, &request, err);
+	made = cgroup_make(&container->state.cgroup, &making->cgroups, &request, &why);
+	if (made < 0)
+		return error_move(err, &why);
+	if (made == 1)
+		container->no_limits = xstrdup(why.text);
+	return 0;
 }
 
 static int prepare(struct container *container, const struct container_request *request,
@@ -336,17 +345,26 @@ static void take_extents(struct spec_extents *map, const struct userns_extent *e
 		                                       extents[i].count};
 }
 
-/* Without one an ordinary user can make no container: as crun does, the caller is root inside. */
+/*
+ * Without one an ordinary user can make no container: as crun does, the caller is root inside, also
+ * where config.json has the namespace and no maps.
+ */
 static int add_user_namespace(struct container *container, struct error *err)
 {
 	struct spec *spec = &container->spec;
+	struct spec_namespace *user = &spec->ns[NS_USER];
 	struct userns_map map;
 
-	if (geteuid() == 0 || spec->ns[NS_USER].is_set)
+	if (user->path || spec->uid_map.len > 0)
 		return 0;
+	if (geteuid() == 0)
+		return user->is_set ? error_set(err, ERR_CONFIG,
+		                                "linux.namespaces: a user namespace needs "
+		                                "linux.uidMappings and linux.gidMappings")
+		                    : 0;
 	if (userns_map_for_caller(&map, err) < 0)
 		return -1;
-	spec->ns[NS_USER].is_set = true;
+	user->is_set = true;
 	container->has_one_id = map.is_single;
 	take_extents(&spec->uid_map, map.uid, map.uids);
 	take_extents(&spec->gid_map, map.gid, map.gids);
@@ -465,6 +483,7 @@ void container_release(struct container *container)
 	close_fd(&container->terminal);
 	close_fd(&container->pidfd);
 	close_fd(&container->hook_state);
+	free(container->no_limits);
 	state_release(&container->state);
 	spec_release(&container->spec);
 }

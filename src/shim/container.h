@@ -38,6 +38,7 @@ struct container {
 	int pidfd;
 	int hook_state;
 	struct fuse_server root_server;
+	char *no_limits; /* why those of an ordinary user are not set, or NULL */
 	bool has_one_id; /* the caller has no subordinate ids, and config.json had no map */
 };
 

@@ -107,7 +107,7 @@ int mount_options_add(struct mount_options *options, const char *word, struct er
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(unsupported); i++)
-		if (str_eq(word, unsupported[i]) || (str_starts(word, "idmap=")))
+		if (str_eq(word, unsupported[i]))
 			return error_set(err, ERR_UNSUPPORTED,
 			                 "mount option `%s` is not supported yet", word);
 	if (!add_verb(options, word))

@@ -89,6 +89,10 @@ static int parse_option(struct spec_mount *mount, const struct node *node, struc
 
 	if (node_as_str(node, &word, err) < 0)
 		return -1;
+	if (str_starts(word, "idmap=") || str_starts(word, "ridmap=")) {
+		mount->options.idmap_all = mount->options.idmap_all || *word == 'r';
+		return spec_map_parse_text(node, strchr(word, '=') + 1, mount, err);
+	}
 	if (mount_options_add(&mount->options, word, &why) == 0)
 		return 0;
 	node_error(node, err, "%s", why.text);
@@ -201,10 +205,9 @@ static int check_whole(const struct spec *spec, struct error *err)
 	if (has_maps && !(user->is_set && !user->path))
 		return error_set(err, ERR_CONFIG,
 		                 "linux.uidMappings: there is no new user namespace to map");
-	if (user->is_set && !user->path && (!spec->uid_map.len || !spec->gid_map.len))
+	if (!spec->uid_map.len != !spec->gid_map.len)
 		return error_set(err, ERR_CONFIG,
-		                 "linux.namespaces: a user namespace needs linux.uidMappings and "
-		                 "linux.gidMappings");
+		                 "linux.uidMappings: needs linux.gidMappings, and they need it");
 	if (!spec->ns[NS_MOUNT].is_set)
 		return error_set(err, ERR_UNSUPPORTED,
 		                 "linux.namespaces: a container without a mount namespace is not "

@@ -234,6 +234,9 @@ int spec_memory_policy_parse(struct spec_memory_policy *policy, const struct nod
 /* uidMappings or gidMappings. */
 int spec_map_parse(const struct node *node, const char *key, struct spec_extents *map,
                    struct error *err);
+/* Both as the text of crun's mount option: "uids=0-1000-1#…;gids=…". */
+int spec_map_parse_text(const struct node *node, const char *text, struct spec_mount *mount,
+                        struct error *err);
 int spec_linux_parse(struct spec *spec, const struct node *node, struct error *err);
 int spec_mount_parse(struct spec_mount *mount, const struct node *node, struct error *err);
 int spec_seccomp_parse(struct spec_seccomp *seccomp, const struct node *node, struct error *err);

@@ -56,16 +56,9 @@ static bool ranges_overlap(uint32_t a, uint32_t b, uint32_t a_count, uint32_t b_
 	return (uint64_t)a < (uint64_t)b + b_count && (uint64_t)b < (uint64_t)a + a_count;
 }
 
-static int parse_extent(struct spec_extents *map, const struct node *node, struct error *err)
+static int add_extent(struct spec_extents *map, struct spec_extent extent, const struct node *node,
+                      struct error *err)
 {
-	struct spec_extent extent = {0};
-
-	if (node_need_object(node, err) < 0 || node_need(node, "containerID", err) < 0 ||
-	    node_need(node, "hostID", err) < 0 || node_need(node, "size", err) < 0 ||
-	    node_u32(node, "containerID", &extent.inside, err) < 0 ||
-	    node_u32(node, "hostID", &extent.outside, err) < 0 ||
-	    node_u32(node, "size", &extent.count, err) < 0)
-		return -1;
 	if (extent.count == 0)
 		return node_error(node, err, "size is 0");
 	if ((uint64_t)extent.inside + extent.count > UINT32_MAX ||
@@ -78,6 +71,19 @@ static int parse_extent(struct spec_extents *map, const struct node *node, struc
 	}
 	*array_add(map) = extent;
 	return 0;
+}
+
+static int parse_extent(struct spec_extents *map, const struct node *node, struct error *err)
+{
+	struct spec_extent extent = {0};
+
+	if (node_need_object(node, err) < 0 || node_need(node, "containerID", err) < 0 ||
+	    node_need(node, "hostID", err) < 0 || node_need(node, "size", err) < 0 ||
+	    node_u32(node, "containerID", &extent.inside, err) < 0 ||
+	    node_u32(node, "hostID", &extent.outside, err) < 0 ||
+	    node_u32(node, "size", &extent.count, err) < 0)
+		return -1;
+	return add_extent(map, extent, node, err);
 }
 
 int spec_map_parse(const struct node *node, const char *key, struct spec_extents *map,
@@ -94,6 +100,58 @@ int spec_map_parse(const struct node *node, const char *key, struct spec_extents
 
 		if (parse_extent(map, &item, err) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* "0-1000-1", a range of crun's. */
+static bool read_range(const char *text, struct spec_extent *ret)
+{
+	uint32_t *numbers[] = {&ret->inside, &ret->outside, &ret->count};
+	cleanup_free char *copy = xstrdup(text);
+	char *save = NULL, *word = strtok_r(copy, "-", &save);
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++, word = strtok_r(NULL, "-", &save)) {
+		cleanup(error_release) struct error ignored = ERROR_INIT;
+		int64_t number;
+
+		if (!word || str_to_int(word, 0, UINT32_MAX, &number, &ignored) < 0)
+			return false;
+		*numbers[i] = (uint32_t)number;
+	}
+	return !word;
+}
+
+int spec_map_parse_text(const struct node *node, const char *text, struct spec_mount *mount,
+                        struct error *err)
+{
+	cleanup_free char *copy = xstrdup(text);
+	char *at = copy;
+
+	for (char *part; (part = strsep(&at, ";"));) {
+		struct spec_extents *map = str_starts(part, "uids=")   ? &mount->uid_map
+		                           : str_starts(part, "gids=") ? &mount->gid_map
+		                                                       : NULL;
+		char *ranges = part + strlen("uids=");
+
+		if (!map)
+			return node_error(node, err,
+			                  "must be as \"idmap=uids=0-1000-1;gids=0-1000-1\"");
+		for (char *range; (range = strsep(&ranges, "#"));) {
+			struct spec_extent extent;
+
+			if (*range == '@')
+				return node_unsupported(node, "a map relative to the container's",
+				                        err);
+			if (!read_range(range, &extent))
+				return node_error(node, err, "\"%s\" must be as \"0-1000-1\"",
+				                  range);
+			if (add_extent(map, extent, node, err) < 0)
+				return -1;
+			if (map->len > EXTENTS_MAX)
+				return node_error(node, err, "has more than %d mappings",
+				                  EXTENTS_MAX);
+		}
 	}
 	return 0;
 }

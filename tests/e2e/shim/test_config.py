@@ -111,6 +111,14 @@ def test_an_ordinary_user_gets_a_user_namespace(shim, bundle):
     linux["namespaces"] = [ns for ns in linux["namespaces"] if ns["type"] != "user"]
     linux.pop("uidMappings"), linux.pop("gidMappings")
     assert shim.output(bundle, "id -u") == "0\n"
+    linux["namespaces"].append({"type": "user"})
+    assert shim.output(bundle, "id -u; hostname") == "0\ninside\n"
+
+
+def test_root_says_whom_a_user_namespace_maps(root_shim):
+    bundle = root_shim.new_bundle()
+    bundle.config["linux"].pop("uidMappings"), bundle.config["linux"].pop("gidMappings")
+    assert "needs linux.uidMappings" in root_shim.run(bundle.args("/bin/true"), check=1).stderr
 
 
 class Nobody:

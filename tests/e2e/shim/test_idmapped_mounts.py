@@ -57,7 +57,9 @@ def mounted(shim, folder, options, uids=None, gids=None):
     (["bind", "idmap"], ids(0, ROOT_BASE + 100), None, "107:108", None),
     (["bind", "idmap"], ids(7, ROOT_BASE, 1), ids(8, ROOT_BASE, 1), "0:0", "7:8"),
     (["bind", "ro", "idmap"], ids(0, ROOT_BASE), None, "7:8", None),
-], ids=["of-the-container", "without-the-option", "shifted", "one", "read-only"])
+    (["bind", f"idmap=uids=0-{ROOT_BASE}-7#7-{ROOT_BASE + 9}-1;gids=8-{ROOT_BASE}-1"], None, None,
+     "9:0", "0:8"),
+], ids=["of-the-container", "without-the-option", "shifted", "one", "read-only", "as-text"])
 def test_owners_inside_and_outside(root_shim, folder, options, uids, gids, shown, kept):
     bundle = mounted(root_shim, folder, options, uids, gids)
     bundle.sh("stat -c %u:%g /m/file; touch /m/new 2>/dev/null; :")

@@ -351,14 +351,29 @@ def test_a_cgroup_of_others_is_never_killed_or_removed(root_shim):
             left.rmdir()
 
 
-def test_limits_without_a_cgroup_are_an_error(program):
+def test_limits_of_an_ordinary_user_without_a_cgroup_are_told(program):
+    """As with crun the container runs; `update`, which is there for nothing else, fails."""
     for shim in conftest.audited(conftest.make_shim(program, conftest.rootless_user())):
-        bundle = shim.new_bundle()
-        bundle.config["linux"]["resources"] = {"pids": {"limit": 10}}
-        result = shim.run(bundle.write())
-        if result.returncode == 0:
+        bundle = shim.new_bundle().sh("echo ready; cat")
+        bundle.config["linux"]["resources"] = {"pids": {"limit": 10}, "memory": {"limit": 1 << 30}}
+        log = shim.folder / "log"
+        if shim("limits", check=0).stdout == '{"cpu":null,"memory":null,"pids":null}\n':
             pytest.skip("this user has a delegated cgroup")
-        assert "cgroup" in result.stderr and "hint" in result.stderr
+        with shim.running(bundle, "echo ready; cat"):
+            refused = shim("update", "--pids-limit", "7", "c", check=1).stderr
+            assert "cgroup" in refused and "hint" in refused
+        said = shim("--log", log, "--log-format", "json", "run", "--bundle",
+                    bundle.args("/bin/true").path, "c", check=0).stderr
+        line = json.loads(log.read_text())
+        assert not said and line["level"] == "warning"
+        for part in ("not limited: memory.limit, pids.limit: make cgroup", "delegated to you"):
+            assert part in line["msg"], line
+
+
+def test_limits_of_root_are_set_or_an_error(root_shim):
+    bundle = root_shim.new_bundle()
+    bundle.config["linux"]["resources"] = {"memory": {"limit": 1 << 30, "swap": 1}}
+    assert "linux.resources.memory" in root_shim.run(bundle.write(), check=1).stderr
 
 
 def test_spec_is_a_configuration_that_runs(shim, bundle):

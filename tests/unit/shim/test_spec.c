@@ -91,6 +91,22 @@ static const struct bad_case bad_cases[] = {
          "[{\"destination\":\"/x\",\"source\":\"/\",\"type\":\"bind\",\"uidMappings\":"
          "[{\"containerID\":0,\"hostID\":1}]}]",
          "mounts[0].uidMappings[0].size: is required", 0},
+	{"mounts",
+         "[{\"destination\":\"/x\",\"source\":\"/\",\"type\":\"bind\",\"options\":"
+         "[\"idmap=uids=0-1\"]}]",
+         "mounts[0].options[0]: \"0-1\" must be as \"0-1000-1\"", 0},
+	{"mounts",
+         "[{\"destination\":\"/x\",\"source\":\"/\",\"type\":\"bind\",\"options\":"
+         "[\"idmap=uids=0-1-5#3-9-1;gids=0-1-1\"]}]",
+         "mounts[0].options[0]: overlaps another mapping", 0},
+	{"mounts",
+         "[{\"destination\":\"/x\",\"source\":\"/\",\"type\":\"bind\",\"options\":"
+         "[\"idmap=users=0-1-5\"]}]",
+         "mounts[0].options[0]: must be as", 0},
+	{"mounts",
+         "[{\"destination\":\"/x\",\"source\":\"/\",\"type\":\"bind\",\"options\":"
+         "[\"idmap=uids=@0-1-5\"]}]",
+         "relative to the container's is not supported", ERR_UNSUPPORTED},
 	{"mounts", "[{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"tmpcopyup\"]}]",
          "tmpcopyup is for tmpfs", 0},
 	{"mounts",
@@ -157,7 +173,7 @@ static const struct bad_case bad_cases[] = {
 	{"linux.namespaces", "[{\"type\":\"mount\"}]", "linux.uidMappings: there is no new user",
          0},
 	{"linux.namespaces", "[{\"type\":\"user\"}]", "without a mount namespace", ERR_UNSUPPORTED},
-	{"linux.uidMappings", NULL, "a user namespace needs", 0},
+	{"linux.uidMappings", NULL, "needs linux.gidMappings", 0},
 	{"linux.uidMappings", "[{\"containerID\":0,\"hostID\":1,\"size\":0}]", "size is 0", 0},
 	{"linux.uidMappings", "[{\"containerID\":0,\"hostID\":1}]",
          "linux.uidMappings[0].size: is required", 0},
