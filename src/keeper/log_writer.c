@@ -21,7 +21,11 @@
 #define FRAMES_SIZE 4096
 #define COPIED_MAX  1024
 
-/* A block that is given up so that the exit record finds room on a full disk. */
+/*
+ * Blocks of an empty file that becomes a segment when the disk is full at the end of a run.  They
+ * are enough for the ends of several runs, as nothing else is written while there are none in
+ * reserve.
+ */
 #define RESERVE_NAME "reserve"
 #define RESERVE_SIZE 8192
 
@@ -98,6 +102,34 @@ static int scan(struct log_writer *log, int fd, uint64_t *ret_size, struct error
 	return 0;
 }
 
+/* 0, or the errno that says that the disk is full; where blocks cannot be kept it does without. */
+static int keep_reserve(struct log_writer *log)
+{
+	cleanup_close int fd =
+		openat(log->dir, RESERVE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int failure = 0;
+
+	if (fd < 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, RESERVE_SIZE) < 0)
+		failure = errno == ENOSPC || errno == EDQUOT ? errno : 0;
+	log->has_no_reserve = failure != 0;
+	return failure;
+}
+
+/* The batch that could not be written begins a segment there. */
+static void use_reserve(struct log_writer *log)
+{
+	cleanup_close int fd =
+		openat(log->dir, RESERVE_NAME, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	char name[LOG_SEGMENT_NAME_SIZE];
+
+	log_segment_name(log->batch_first, name);
+	if (fd < 0 || renameat(log->dir, RESERVE_NAME, log->dir, name) < 0)
+		return;
+	close_fd(&log->fd);
+	log->fd = take_fd(fd);
+	log->size = 0;
+}
+
 static int open_segment(struct log_writer *log, uint64_t first_seq, int flags, struct error *err)
 {
 	char name[LOG_SEGMENT_NAME_SIZE];
@@ -108,6 +140,16 @@ static int open_segment(struct log_writer *log, uint64_t first_seq, int flags, s
 	if (fd < 0)
 		return error_errno(err, errno, "segment %s", name);
 	return fd;
+}
+
+/* Blocks behind the end may have been in reserve, and stay when nothing is cut off. */
+static int cut_off(int fd, uint64_t size, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || ((uint64_t)st.st_size != size && ftruncate(fd, (off_t)size) < 0))
+		return error_errno(err, errno, "cut off a torn record");
+	return 0;
 }
 
 /* Goes on where the last run ended: behind the last whole record, in its segment. */
@@ -124,9 +166,7 @@ static int take_up(struct log_writer *log, struct error *err)
 
 		ret = fd < 0 ? -1 : scan(log, fd, &size, err);
 		if (ret == 0 && size > 0) {
-			ret = ftruncate(fd, (off_t)size);
-			if (ret < 0)
-				error_errno(err, errno, "cut off a torn record");
+			ret = cut_off(fd, size, err);
 			log->size = size;
 			log->fd = take_fd(fd);
 			break;
@@ -136,16 +176,6 @@ static int take_up(struct log_writer *log, struct error *err)
 	}
 	array_release(&list.seqs);
 	return ret;
-}
-
-static void keep_reserve(struct log_writer *log)
-{
-	cleanup_close int fd =
-		openat(log->dir, RESERVE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	/* Without it the exit record may have to wait for room: no reason not to start. */
-	if (fd >= 0)
-		(void)posix_fallocate(fd, 0, RESERVE_SIZE);
 }
 
 int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment_bytes,
@@ -167,8 +197,10 @@ int log_writer_open(struct log_writer *log, const char *folder, uint64_t segment
 	log->boot = log_record_boot(boot_id);
 	log->frames = xmalloc(FRAMES_SIZE);
 	log_writer_tick(log);
-	keep_reserve(log);
-	return take_up(log, err);
+	if (take_up(log, err) < 0)
+		return -1;
+	(void)keep_reserve(log);
+	return 0;
 }
 
 void log_writer_close(struct log_writer *log)
@@ -255,6 +287,8 @@ static int write_batch(struct log_writer *log)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	int failure = fault_errno("journal.write");
 
+	if (!failure && log->has_no_reserve && !log->is_ending)
+		failure = keep_reserve(log);
 	if (failure)
 		return failure;
 	if (rotate(log, &err) < 0)
@@ -423,11 +457,12 @@ void log_writer_event(struct log_writer *log, const char *fmt, ...)
 bool log_writer_finish(struct log_writer *log, const char *event)
 {
 	log_writer_flush(log);
+	log->is_ending = true;
 	log_writer_add(log, LOG_EVENT, 0, event, strlen(event));
 	log_writer_flush(log);
 	if (log->lost_records > 0) {
-		(void)unlinkat(log->dir, RESERVE_NAME, 0);
 		log_writer_add(log, LOG_EVENT, 0, event, strlen(event));
+		use_reserve(log);
 		log_writer_flush(log);
 	}
 	return log->lost_records == 0 && fsync(log->fd) == 0 && fsync(log->dir) == 0;

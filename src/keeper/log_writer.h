@@ -8,6 +8,9 @@
  *
  * Holds an flock on the folder, so that a log has one writer.  Blocks as long as
  * the disk does.  Format: log_record.h.
+ *
+ * While a run goes on the disk has room in reserve for its end: what was dropped, and the exit.
+ * Output that would need the last room is dropped.
  */
 #pragma once
 
@@ -39,6 +42,8 @@ struct log_writer {
 	uint64_t lost_records, lost_lines, lost_bytes;
 	int lost_errno;
 	uint64_t dropped_bytes; /* in all of this run */
+	bool has_no_reserve;    /* so only the end may be written */
+	bool is_ending;
 };
 
 #define LOG_WRITER_INIT                                                                            \

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -93,3 +94,43 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
         off += abs(account.position - wrote) + abs(account.unexplained_gap)
     row.at_least("bytes dropped, and told", dropped, 1)
     row.figure("bytes that are not accounted for", off, wanted=0)
+
+
+CRASH = "trap 'exit 7' USR1; while :; do echo a line that is counted; sleep 0.01; done"
+
+
+def crash(project, name):
+    """Ends a service that has lost some of its output; returns when that is over."""
+    service = project.service(name)
+    until(lambda: project.service(name).get("log_full"), timeout=30)
+    os.kill(service["pid"], signal.SIGUSR1)
+    until(lambda: project.service(name)["pid"] != service["pid"], timeout=30)
+
+
+def test_the_end_of_a_run_on_a_disk_that_stays_full(sandbox, row, small_disk):
+    """How it ended, and how much of its output was dropped, is in the log all the same."""
+    hog, runs = small_disk / "hog", row.choose(3, 5)
+    project = sandbox.project(
+        loads.service("once", ["sh", "-c", CRASH], type="worker", restart="no")
+        + loads.service("again", ["sh", "-c", CRASH], type="worker", restart="always"))
+    project.up()
+    fill(hog)
+    crash(project, "once")
+    for run in range(1, runs + 1):
+        until(lambda run=run: project.service("again")["run"] == run and project.service("again")["pid"], timeout=60)
+        crash(project, "again")
+        fill(hog)
+    sandbox.kill_daemon()
+    until(lambda: project.service("once")["state"] == "crashed")
+    row.figure("end on a disk that stays full, known to the next daemon", project.service("once")["last_exit"]["code"],
+               wanted=7)
+    told = project.run("logs", "-n", "1000").out
+    row.figure("of all ends in `logs`", told.count("exited code 7"), wanted=1 + runs)
+    row.figure("and of what was dropped", len(re.findall(r"[1-9]\d* lines? \(.*\) lost: the disk was full", told)),
+               wanted=1 + runs)
+    for name in ("once", "again"):
+        row.figure(f"bytes dropped of {name} without a word", Account(loads.log_folder(project, name)).unexplained_gap,
+                   wanted=0)
+    hog.unlink()
+    until(lambda: project.service("again")["pid"] and not full_services(project), timeout=60)
+    project.up()
