@@ -158,5 +158,6 @@ int cgroup_mount(const struct plan *plan, const struct spec_mount *mount, int ro
 	array_foreach(hierarchy_tree, &plan->cgroups->trees)
 		if (add_hierarchy(plan, hierarchy_tree, mount->destination, root, err) < 0)
 			return error_wrap(err, "%s", hierarchy_tree->controllers);
-	return tree_set_attr(tree, MOUNT_ATTR_RDONLY, 0, 0, false, err);
+	return mounts_finish_one(plan, &(struct mount_options){.attr_set = MOUNT_ATTR_RDONLY}, tree,
+	                         err);
 }

@@ -169,8 +169,10 @@ static int start_and_wait(struct container *container, const struct exec_options
 	                               .exec = &exec,
 	                               .is_detached = options->is_detached,
 	                               .sub_cgroup = options->cgroup};
+	const struct spec_namespace *mount = &container->spec.ns[NS_MOUNT];
 	pid_t pid;
 
+	request.enters_root = !mount->is_set || mount->path;
 	if (plan_exec_init(&exec, process, &container->spec.seccomp,
 	                   (unsigned)options->preserve_fds, err) < 0)
 		return -1;

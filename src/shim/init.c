@@ -229,9 +229,17 @@ static int build_root(const struct plan *plan, struct stage *stage, struct error
 	if (make_time_namespace(plan, err) < 0)
 		return -1;
 	stage->root = mounts_make_root(plan, stage->rootfs, err);
-	if (stage->root < 0 || mounts_apply(plan, stage->root, err) < 0 ||
-	    devices_make(plan, stage->root, err) < 0 || configure_namespaces(plan, err) < 0 ||
-	    run_create_hooks(plan, err) < 0 || make_terminal(plan, stage, err) < 0)
+	if (stage->root < 0)
+		return -1;
+	if (mounts_apply(plan, stage->root, err) < 0 || devices_make(plan, stage->root, err) < 0) {
+		/* Linux 6.15 mounts on what is not attached itself. */
+		if (!plan->owns_mounts && err->code == EINVAL)
+			error_hint(err, "a container without a mount namespace of its own needs "
+			                "Linux 6.15");
+		return -1;
+	}
+	if (configure_namespaces(plan, err) < 0 || run_create_hooks(plan, err) < 0 ||
+	    make_terminal(plan, stage, err) < 0)
 		return -1;
 	make_cwd(plan, stage->root);
 	if (mounts_finish(plan, stage->root, err) < 0)

@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -134,6 +135,26 @@ static no_return void become_program(const struct joining *joining)
 	_exit(err.code == EXEC_NOT_FOUND ? 127 : err.code == EXEC_NOT_EXECUTABLE ? 126 : 125);
 }
 
+static int enter(const struct joining *joining, struct error *err)
+{
+	const struct join_request *request = joining->request;
+	cleanup_close int root = -1;
+	char path[64];
+
+	if (request->enters_root) {
+		snprintf(path, sizeof(path), "%d/root", request->state->pid);
+		root = openat(request->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		/* While it lives, no other process has its number. */
+		if (root < 0 || pidfd_send_signal(request->pidfd, 0, NULL, 0) < 0)
+			return error_errno(err, errno, "open the root of the container");
+	}
+	if (joining->flags && setns(request->pidfd, joining->flags) < 0)
+		return error_errno(err, errno, "enter the container");
+	if (root >= 0 && (fchdir(root) < 0 || chroot(".") < 0))
+		return error_errno(err, errno, "enter the root of the container");
+	return 0;
+}
+
 static no_return void run_between(const struct joining *joining)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -141,9 +162,7 @@ static no_return void run_between(const struct joining *joining)
 	pid_t pid;
 
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (joining->flags && setns(joining->request->pidfd, joining->flags) < 0) {
-		error_errno(&err, errno, "enter the container");
-	} else {
+	if (enter(joining, &err) == 0) {
 		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 		if (pid == 0)
 			become_program(joining);

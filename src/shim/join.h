@@ -22,6 +22,7 @@ struct join_request {
 	int proc;  /* /proc of the host */
 	int console_socket;
 	bool is_detached; /* outlives us */
+	bool enters_root; /* the container's root is not that of its mount namespace */
 	struct plan_exec *exec;
 	const char *sub_cgroup; /* a path below it, or NULL */
 };

@@ -59,7 +59,8 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 	int rootfs;
 
 	/* Before the clones: what is mounted here must not reach the host. */
-	if (mount(NULL, "/", NULL, MS_REC | mounts_propagation(plan), NULL) < 0) {
+	if (plan->owns_mounts &&
+	    mount(NULL, "/", NULL, MS_REC | mounts_propagation(plan), NULL) < 0) {
 		error_errno(err, errno, "make all mounts private");
 		/* With AppArmor's restriction the namespace is made, but powerless. */
 		if (plan->has_new_userns)
@@ -156,6 +157,21 @@ static int make_overlay(const struct plan_overlay *overlay, struct error *err)
 	return tree;
 }
 
+/*
+ * In a mount namespace that is not ours nothing may change.  There the root file system is never
+ * attached: the container's mounts are a tree without a place, which is gone with its processes.
+ * What is cloned for it must not be a peer of the original, which would get our mounts, too.
+ */
+static int clone_apart(const struct plan *plan, int from, bool recursive, struct error *err)
+{
+	cleanup_close int tree = tree_clone(from, "", recursive, err);
+
+	if (tree < 0 || (!plan->owns_mounts &&
+	                 tree_set_attr(tree, 0, 0, mounts_propagation(plan), true, err) < 0))
+		return -1;
+	return take_fd(tree);
+}
+
 int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 {
 	unsigned long propagation = plan->spec->propagation;
@@ -169,7 +185,7 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 		for (int *fd = plan->overlay.fds; *fd >= 0; fd++)
 			close(*fd);
 	} else {
-		tree = tree_clone(rootfs, "", true, err);
+		tree = clone_apart(plan, rootfs, true, err);
 		if (tree < 0)
 			return error_wrap(err, "root.path");
 		/* No cgroup rules guard a user namespace; a node in the image is not to be used. */
@@ -177,7 +193,7 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 		    tree_set_attr(tree, MOUNT_ATTR_NODEV, 0, 0, false, err) < 0)
 			return error_wrap(err, "root.path");
 	}
-	if (tree_attach(tree, rootfs, err) < 0)
+	if (plan->owns_mounts && tree_attach(tree, rootfs, err) < 0)
 		return error_wrap(err, "mount the root file system on %s", plan->rootfs);
 	/* pivot_root(2) wants no shared mount: that comes after it. */
 	if (propagation && !(propagation & MS_SHARED) &&
@@ -188,14 +204,17 @@ int mounts_make_root(const struct plan *plan, int rootfs, struct error *err)
 }
 
 /* Where a namespace is not ours the host's mount is shown instead, read-only. */
-static int make_or_bind(const struct spec_mount *mount, const char *host, struct error *err)
+static int make_or_bind(const struct plan *plan, const struct spec_mount *mount, const char *host,
+                        struct error *err)
 {
 	cleanup(error_release) struct error why = ERROR_INIT;
 	int tree = tree_make(mount->type, mount->source, &mount->options.data, 0, &why);
+	cleanup_close int dir = -1;
 
 	if (tree >= 0 || (why.code != EPERM && why.code != EBUSY))
 		return tree >= 0 ? tree : error_move(err, &why);
-	tree = tree_clone(AT_FDCWD, host, true, err);
+	dir = open_dir(host, err);
+	tree = dir < 0 ? -1 : clone_apart(plan, dir, true, err);
 	if (tree >= 0 && tree_set_attr(tree, MOUNT_ATTR_RDONLY, 0, 0, true, err) < 0) {
 		close(tree);
 		return -1;
@@ -212,11 +231,11 @@ static int make_tree(const struct plan *plan, size_t i, int root, struct error *
 		return plan->trees[i];
 	source = mount->options.bind ? plan->trees[i] : -1;
 	if (mount->options.bind)
-		return tree_clone(source, "", mount->options.recursive, err);
+		return clone_apart(plan, source, mount->options.recursive, err);
 	if (is_type(mount, "sysfs"))
-		return make_or_bind(mount, "/sys", err);
+		return make_or_bind(plan, mount, "/sys", err);
 	if (is_type(mount, "mqueue"))
-		return make_or_bind(mount, "/dev/mqueue", err);
+		return make_or_bind(plan, mount, "/dev/mqueue", err);
 	return tree_make(mount->type, mount->source, &mount->options.data, 0, err);
 }
 
@@ -283,11 +302,11 @@ static int attach_one(const struct plan *plan, size_t i, int root, struct error 
 		return -1;
 	if (options->copy_up && mount_copy_up(target, plan->trees[i], err) < 0)
 		return error_wrap(err, "tmpcopyup");
-	if (tree_attach(plan->trees[i], target, err) < 0)
+	if (tree_set_attr(plan->trees[i], options->attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY,
+	                  options->attr_clear, options->propagation, options->propagation_all,
+	                  err) < 0)
 		return -1;
-	return tree_set_attr(plan->trees[i], options->attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY,
-	                     options->attr_clear, options->propagation, options->propagation_all,
-	                     err);
+	return tree_attach(plan->trees[i], target, err);
 }
 
 int mounts_apply(const struct plan *plan, int root, struct error *err)
@@ -348,20 +367,38 @@ static int protect_path(const char *path, int root, struct error *err)
 	return tree_attach(tree, target, err);
 }
 
+int mounts_finish_one(const struct plan *plan, const struct mount_options *options, int tree,
+                      struct error *err)
+{
+	uint64_t own = options->attr_set & MOUNT_ATTR_RDONLY;
+	cleanup_close int copy = -1;
+	int to = tree;
+
+	if (!own && !options->attr_set_all && !options->attr_clear_all)
+		return 0;
+	/* In a tree that is not attached only the topmost can be changed: a copy on top, then. */
+	if (!plan->owns_mounts)
+		to = copy = tree_clone(tree, "", true, err);
+	if (to < 0 || tree_set_attr(to, own, 0, 0, false, err) < 0 ||
+	    tree_set_attr(to, options->attr_set_all, options->attr_clear_all, 0, true, err) < 0)
+		return -1;
+	return to == tree ? 0 : tree_attach(copy, tree, err);
+}
+
 static int finish_attributes(const struct plan *plan, struct error *err)
 {
 	const struct spec *spec = plan->spec;
 
-	for (size_t i = plan->overlay.is_set ? 1 : 0; i < spec->mounts.len; i++) {
-		const struct mount_options *options = &spec->mounts.items[i].options;
+	size_t first = plan->overlay.is_set ? 1 : 0;
+
+	for (size_t n = first; n < spec->mounts.len; n++) {
+		/* Copies are made from the last, which may lie in one that came before. */
+		size_t i = plan->owns_mounts ? n : spec->mounts.len - 1 - (n - first);
 		int tree = plan->trees[i];
 
 		if (tree < 0)
 			continue;
-		if (tree_set_attr(tree, options->attr_set & MOUNT_ATTR_RDONLY, 0, 0, false, err) <
-		            0 ||
-		    tree_set_attr(tree, options->attr_set_all, options->attr_clear_all, 0, true,
-		                  err) < 0)
+		if (mounts_finish_one(plan, &spec->mounts.items[i].options, tree, err) < 0)
 			return error_wrap(err, "mounts[%zu]: mount `%s`", i,
 			                  spec->mounts.items[i].destination);
 		close(tree);
@@ -399,12 +436,26 @@ static int move_root(int root, struct error *err)
 	return 0;
 }
 
+/* What is above it in the tree is nothing, so that a second chroot finds no way out, either. */
+static int enter_apart(const struct plan *plan, int root, struct error *err)
+{
+	if (plan->spec->propagation & MS_SHARED &&
+	    tree_set_attr(root, 0, 0, MS_SHARED, false, err) < 0)
+		return error_wrap(err, "linux.rootfsPropagation");
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		return error_errno(err, errno, "enter the root file system");
+	return 0;
+}
+
 int mounts_enter_root(const struct plan *plan, int root, struct error *err)
 {
-	cleanup_close int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int host = -1;
 
+	if (!plan->owns_mounts)
+		return enter_apart(plan, root, err);
 	if (plan->no_pivot)
 		return move_root(root, err);
+	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host < 0 || fchdir(root) < 0)
 		return error_errno(err, errno, "enter the root file system");
 	/* Stacks the old root on the new one, so that no directory is needed for it. */

@@ -12,6 +12,7 @@
 #include "base/attrs.h"
 
 struct error;
+struct mount_options;
 struct plan;
 struct spec_mount;
 
@@ -28,6 +29,9 @@ int mounts_open_sources(const struct plan *plan, int *ret_rootfs, struct error *
 int mounts_make_root(const struct plan *plan, int rootfs, struct error *err);
 /* config.mounts, in order; read-only attributes wait for mounts_finish(). */
 int mounts_apply(const struct plan *plan, int root, struct error *err);
+/* Attributes of a mount that must wait for what is mounted inside. */
+int mounts_finish_one(const struct plan *plan, const struct mount_options *options, int tree,
+                      struct error *err);
 /* Masked and read-only paths, and what must become read-only at last. */
 int mounts_finish(const struct plan *plan, int root, struct error *err);
 /* Makes root the root of the process and drops all of the host. */

@@ -185,10 +185,10 @@ static int check_process(const struct plan *plan, const struct plan_options *opt
 	if (options->has_init && (!spec->ns[NS_PID].is_set || spec->ns[NS_PID].path))
 		return error_set(err, ERR_CONFIG,
 		                 "--init: needs a new pid namespace in linux.namespaces");
-	if (spec->ns[NS_MOUNT].path)
-		return error_set(
-			err, ERR_UNSUPPORTED,
-			"linux.namespaces: joining a mount namespace is not supported yet");
+	if (!plan->owns_mounts && plan->has_new_userns)
+		return error_set(err, ERR_CONFIG,
+		                 "linux.namespaces: a new user namespace needs a new mount "
+		                 "namespace, since it may not use another's");
 	return 0;
 }
 
@@ -229,6 +229,7 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 		.no_new_keyring = options->no_new_keyring,
 		.is_waiting = options->is_waiting,
 		.has_new_userns = user->is_set && !user->path,
+		.owns_mounts = spec->ns[NS_MOUNT].is_set && !spec->ns[NS_MOUNT].path,
 		.sync = -1,
 		.start_socket = -1,
 		.console_socket = -1,

@@ -60,7 +60,8 @@ struct plan {
 	int *trees;     /* one for each mount: its detached tree, then its mount */
 	bool maps_root; /* id 0 exists inside the new user namespace */
 	bool has_new_userns;
-	bool is_joining; /* some namespace is entered by path */
+	bool owns_mounts; /* a mount namespace of its own; else nothing is mounted anywhere */
+	bool is_joining;  /* some namespace is entered by path */
 	bool has_init, no_pivot, no_new_keyring;
 	bool is_waiting;    /* create: waits for start */
 	int sync;           /* child's end; see sync.h */

@@ -208,10 +208,6 @@ static int check_whole(const struct spec *spec, struct error *err)
 	if (!spec->uid_map.len != !spec->gid_map.len)
 		return error_set(err, ERR_CONFIG,
 		                 "linux.uidMappings: needs linux.gidMappings, and they need it");
-	if (!spec->ns[NS_MOUNT].is_set)
-		return error_set(err, ERR_UNSUPPORTED,
-		                 "linux.namespaces: a container without a mount namespace is not "
-		                 "supported yet");
 	if (spec->hostname && !spec->ns[NS_UTS].is_set)
 		return error_set(err, ERR_CONFIG, "hostname: needs a uts namespace");
 	if (spec->domainname && !spec->ns[NS_UTS].is_set)

@@ -172,7 +172,6 @@ static const struct bad_case bad_cases[] = {
 	{"linux.timeOffsets", "{\"boottime\":{}}", "linux.timeOffsets: there is no new time", 0},
 	{"linux.namespaces", "[{\"type\":\"mount\"}]", "linux.uidMappings: there is no new user",
          0},
-	{"linux.namespaces", "[{\"type\":\"user\"}]", "without a mount namespace", ERR_UNSUPPORTED},
 	{"linux.uidMappings", NULL, "needs linux.gidMappings", 0},
 	{"linux.uidMappings", "[{\"containerID\":0,\"hostID\":1,\"size\":0}]", "size is 0", 0},
 	{"linux.uidMappings", "[{\"containerID\":0,\"hostID\":1}]",
