@@ -134,6 +134,7 @@ static int read_ready_line(int fd, struct strbuf *line, struct error *err)
 static int wait_ready(int fd, pid_t pid, const char *log, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf line = STRBUF_INIT_MAX(READY_LINE_MAX);
+	char *hint;
 	int status;
 
 	if (read_ready_line(fd, &line, err) < 0) {
@@ -145,11 +146,16 @@ static int wait_ready(int fd, pid_t pid, const char *log, struct error *err)
 		strbuf_truncate(&line, line.len - 1);
 	if (str_eq(line.buf, "ready"))
 		return 0;
-	if (str_starts(line.buf, "error "))
-		error_set(err, ERR_DAEMON, "the daemon did not start: %s", line.buf + 6);
-	else
+	if (!str_starts(line.buf, "error ")) {
 		error_set(err, ERR_DAEMON, "the daemon ended before it was ready");
-	return error_hint(err, "see %s", log);
+		return error_hint(err, "see %s", log);
+	}
+	/* "error <text>\t<hint, may be empty>" */
+	hint = line.buf + strcspn(line.buf, "\t");
+	if (*hint)
+		*hint++ = '\0';
+	error_set(err, ERR_DAEMON, "the daemon did not start: %s", line.buf + 6);
+	return *hint ? error_hint(err, "%s", hint) : error_hint(err, "see %s", log);
 }
 
 /* With daemon.lock held. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/strbuf.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
 #include "loop/loop.h"
@@ -19,6 +20,7 @@
 
 #define RUNNING_LOCK_MS       3000
 #define RUNNING_LOCK_AGAIN_MS 10
+#define HOLDER_MAX            8192
 
 struct options {
 	const char *sandbox;
@@ -80,6 +82,38 @@ static int take_running_lock(const char *path, struct error *err)
 	}
 }
 
+/* Who has the lock, as he wrote it there: "<pid> <run directory>". */
+static int name_holder(const char *path, const struct paths *paths, struct error *err)
+{
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
+	char *run;
+
+	if (fs_read_file(path, HOLDER_MAX, &text, &ignored) < 0 || !(run = strchr(text.buf, ' ')))
+		return error_hint(err, "a daemon is running already, perhaps one of a shell with "
+		                       "another XDG_RUNTIME_DIR");
+	*run++ = '\0';
+	run[strcspn(run, "\n")] = '\0';
+	error_release(err);
+	*err = (struct error)ERROR_INIT;
+	error_set(err, ERR_DAEMON, "the one of %s is process %s; it serves %s, and not %s",
+	          paths->state, text.buf, run, paths->run);
+	return error_hint(err,
+	                  "set XDG_RUNTIME_DIR as in the shell that started it, or end it: "
+	                  "kill %s (services go on)",
+	                  text.buf);
+}
+
+static int note_holder(int lock, const char *path, const struct paths *paths, struct error *err)
+{
+	cleanup_free char *text = xasprintf("%d %s\n", (int)getpid(), paths->run);
+
+	/* The file is only locked, never replaced: it is another daemon's text until now. */
+	if (ftruncate(lock, 0) < 0)
+		return error_errno(err, errno, "%s", path);
+	return fd_write_all(lock, text, strlen(text), err);
+}
+
 /*
  * Two locks: daemon.lock in the run directory while somebody starts, handed on by
  * the starter, and daemon.running in the state directory for as long as there is a
@@ -92,19 +126,20 @@ static int take_locks(struct daemon *daemon, struct options *options, struct err
 
 	if (options->lock_fd < 0)
 		options->lock_fd = fs_lock(starting, false, err);
-	if (options->lock_fd >= 0)
-		daemon->running_lock = take_running_lock(running, err);
-	if (options->lock_fd < 0 || daemon->running_lock < 0)
-		return error_hint(err, "a daemon is running already, perhaps one of a shell with "
-		                       "another XDG_RUNTIME_DIR");
-	return 0;
+	if (options->lock_fd < 0)
+		return error_hint(err, "a daemon is starting already");
+	daemon->running_lock = take_running_lock(running, err);
+	if (daemon->running_lock < 0)
+		return err->code == EWOULDBLOCK ? name_holder(running, &daemon->paths, err) : -1;
+	return note_holder(daemon->running_lock, running, &daemon->paths, err);
 }
 
 static void tell_starter(struct options *options, const struct error *failure)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	cleanup_free char *text =
-		failure ? xasprintf("error %s\n", failure->text) : xstrdup("ready\n");
+	cleanup_free char *text = failure ? xasprintf("error %s\t%s\n", failure->text,
+	                                              failure->hint ? failure->hint : "")
+	                                  : xstrdup("ready\n");
 
 	if (options->ready_fd < 0)
 		return;

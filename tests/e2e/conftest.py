@@ -26,6 +26,8 @@ LIVE = set()  # tags of the sandboxes that are in use
 def pytest_configure(config):
     config.addinivalue_line("markers", "timeout(seconds): how long this test may take")
     audit.become_subreaper()
+    # In the background of a script it is ignored, and would be in all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

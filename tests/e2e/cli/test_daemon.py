@@ -131,6 +131,18 @@ def test_a_readable_run_folder_is_refused(sandbox):
     folder.chmod(0o700)
 
 
+def test_a_shell_with_another_run_folder_is_told_where_the_daemon_is(web):
+    web.up()
+    daemon, sandbox = web.status()["daemon"], web.sandbox
+    other = sandbox.root / "other-run"
+    other.mkdir(mode=0o700)
+    sandbox.own(other)
+    result = web.fail("up", status=3, env={"XDG_RUNTIME_DIR": str(other)})
+    assert f"is process {daemon['pid']}; it serves {sandbox.root}/run/locald, and not {other}/locald" in result.err
+    assert f"kill {daemon['pid']}" in result.err and "XDG_RUNTIME_DIR" in result.err
+    assert web.status()["daemon"]["pid"] == daemon["pid"]
+
+
 def test_named_sandboxes_do_not_meet(sandbox):
     project = with_app(sandbox.project(ONE_SERVICE))
     plain = {k: v for k, v in sandbox.environment.items() if not k.startswith("XDG_")}

@@ -36,7 +36,7 @@ def ledger(path):
 
 def output(project, name):
     """Every stored record of what a service wrote, oldest first."""
-    events = project.run("logs", "--json", "-n", "1000000", name).events
+    events = project.run("logs", "--json", "-n", "10000000", name).events
     return [event for event in events if event.get("stream") in ("out", "err")]
 
 

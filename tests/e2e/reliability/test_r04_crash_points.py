@@ -102,7 +102,9 @@ def test_every_fault_point_is_passed(project, row):
 
 
 def break_at(project, fault, log):
-    """Runs commands until this fault has happened; the first of them starts the daemon, too."""
+    """Runs commands until this fault has happened; the first of them starts the daemon, too.
+
+    False when no daemon comes there so often."""
     name, done = fault.partition(":")[0], log.with_suffix(".done")
     done.unlink(missing_ok=True)
     for command in COMMANDS:
@@ -112,35 +114,38 @@ def break_at(project, fault, log):
             loads.kill(proxy)
         project.attempt(*command, env={"LOCALD_FAULT": fault, "LOCALD_FAULT_LOG": str(log)})
         if done.exists():
-            return
-    pytest.fail(f"no command comes to {fault}")
+            return True
+    return False
 
 
 def check_faults(project, svc, faults_wanted, valid):
-    """How many of them left a valid state, and how long the slowest took."""
-    log, slowest = project.sandbox.root / "passed", 0.0
+    """How many of them happened and left a valid state, and how long the slowest took."""
+    log, slowest, happened = project.sandbox.root / "passed", 0.0, 0
     for fault in faults_wanted:
-        break_at(project, fault, log)
+        if not break_at(project, fault, log):
+            assert fault.endswith(("kill@2", "kill@3")), f"no command comes to {fault}"
+            continue
+        happened += 1
         slowest = max(slowest, time_until_valid(project, valid))
         assert_one_process_each(project, svc)
         project.up()
         assert {s["state"] for s in project.services().values()} == {"running"}, fault
-    return slowest
+    return happened, slowest
 
 
 def test_killed_at_each_fault_point(project, svc, row):
     points = [name for name, file in faults.points().items() if not faults.is_of_keeper(file)]
     wanted = [f"{name}:kill@{nth}" for name in points for nth in row.choose((1,), (1, 2, 3))]
-    slowest = check_faults(project, svc, wanted, VALID)
-    row.figure("killed at a point of the daemon, valid afterwards", f"{len(wanted)}/{len(wanted)}")
+    happened, slowest = check_faults(project, svc, wanted, VALID)
+    row.figure("killed at a point of the daemon, valid afterwards", happened)
     row.took("until valid after that, slowest", slowest, limit=5)
 
 
 def test_keepers_killed_at_each_fault_point(project, svc, row):
     points = [name for name, file in faults.points().items() if faults.is_of_keeper(file)]
     wanted = [f"{name}:kill" for name in points]
-    slowest = check_faults(project, svc, wanted, VALID | FAILED)
-    row.figure("killed at a point of the keeper, valid afterwards", f"{len(wanted)}/{len(wanted)}")
+    happened, slowest = check_faults(project, svc, wanted, VALID | FAILED)
+    row.figure("killed at a point of the keeper, valid afterwards", happened)
     row.took("until valid after that, slowest", slowest, limit=5)
 
 
@@ -148,6 +153,6 @@ def test_errors_at_each_fault_point(project, svc, row):
     wanted = [f"{name}:{error}" for name, error in
               (("state.write", "eio"), ("state.write", "enospc@3"), ("spec.write", "enospc"),
                ("spec.write", "enospc@2"), ("journal.write", "enospc"), ("journal.write", "eio@2"))]
-    slowest = check_faults(project, svc, wanted, VALID | FAILED)
-    row.figure("failed writes, valid afterwards", f"{len(wanted)}/{len(wanted)}")
+    happened, slowest = check_faults(project, svc, wanted, VALID | FAILED)
+    row.figure("failed writes, valid afterwards", happened)
     row.took("until valid after a failed write, slowest", slowest, limit=5)
