@@ -9,10 +9,10 @@
 #include "cli/cli.h"
 #include "cli/log_line.h"
 #include "service/log_query.h"
+#include "service/log_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/inotify.h>
 
 #define TIME_LEN   24 /* "2026-01-31T12:01:07.412Z" */
 #define BLOCK_SIZE (64 * 1024)
@@ -110,18 +110,19 @@ static int drain(struct system_log *log, struct error *err)
 static int follow(struct system_log *log, const char *path, struct error *err)
 {
 	struct log_filter all = *log->filter;
-	cleanup_close int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	char events[4096];
+	struct log_watch *watch = log_watch_new(err);
 	int r;
 
-	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY) < 0)
-		return error_errno(err, errno, "watch %s", path);
+	if (!watch || log_watch_add_file(watch, path, err) < 0) {
+		log_watch_free(watch);
+		return -1;
+	}
 	all.last = LOG_QUERY_ALL; /* of what comes nothing is left out */
 	log->filter = &all;
-	while ((r = drain(log, err)) == 0 && (r = cli_wait(log->cli, watch, err)) > 0)
-		while (read(watch, events, sizeof(events)) > 0)
-			continue;
+	while ((r = drain(log, err)) == 0 && (r = cli_wait(log->cli, log_watch_fd(watch), err)) > 0)
+		log_watch_clear(watch);
 	log->filter = NULL;
+	log_watch_free(watch);
 	return r;
 }
 

@@ -7,8 +7,9 @@
  * however slow its reader.
  *
  * A cursor never waits: log_cursor_next() returns 0 at the end.  To follow, put
- * the descriptor of a log_watch into the loop (inotify; nothing polls) and read
- * on when it is readable.  log_merge joins several services by time for display.
+ * the descriptor of a log_watch into the loop (inotify; only where the kernel has no more
+ * watches, once a second) and read on when it is readable.  log_merge joins several services by
+ * time for display.
  * Format: keeper/log_record.h.
  */
 #pragma once
@@ -77,6 +78,8 @@ struct log_watch *log_watch_new(struct error *err);
 void log_watch_free(struct log_watch *watch);
 /* The folder is made if it is not there yet. */
 int log_watch_add(struct log_watch *watch, const char *log_dir, struct error *err);
+/* The same for a file that is there, of other text. */
+int log_watch_add_file(struct log_watch *watch, const char *path, struct error *err);
 int log_watch_fd(const struct log_watch *watch);
 /* Empties the descriptor: call it, then read every cursor to its end. */
 void log_watch_clear(struct log_watch *watch);
