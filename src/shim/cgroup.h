@@ -79,6 +79,8 @@ int cgroup_extend(const struct cgroup *cgroup, const struct cgroup_host *host,
 /* Can it be frozen, and can each of these limits be set, with the directories it has? */
 bool cgroup_can_freeze(const struct cgroup *cgroup);
 bool cgroup_has_limits(const struct cgroup *cgroup, const struct spec_resources *resources);
+/* Puts the process back where it belongs, out of a v1 cgroup where somebody else froze it. */
+void cgroup_take_back(const struct cgroup *cgroup, pid_t pid);
 /* Sets limits of an existing container (`update`). */
 int cgroup_set_limits(const struct cgroup *cgroup, const struct spec_resources *resources,
                       struct error *err);

@@ -157,6 +157,20 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 	                 frozen ? "freeze" : "thaw");
 }
 
+void cgroup_take_back(const struct cgroup *cgroup, pid_t pid)
+{
+	const struct cgroup_dir *dir = freezer_of(cgroup);
+	cleanup(error_release) struct error ignored = ERROR_INIT;
+	char text[16];
+
+	/* In v2 a frozen process can be killed. */
+	if (!dir || dir->is_v2)
+		return;
+	snprintf(text, sizeof(text), "%d", pid);
+	if (cgroup_write(dir->path, "cgroup.procs", text, &ignored) < 0)
+		error_release(&ignored); /* whoever waits for its end says that it did not come */
+}
+
 static void close_dir(DIR **dir)
 {
 	if (*dir)

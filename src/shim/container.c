@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 
 #define KILL_WAIT_MS 10000
+#define KILL_SOON_MS 500 /* dead by then, unless frozen in a cgroup that is not ours */
 
 #define ROOT_MEMORY_ANNOTATION "locald.root-memory"
 
@@ -94,8 +95,9 @@ static int make_cgroup(struct container *container, const struct container_reque
 		.path = spec->cgroups_path,
 		.resources = &spec->resources,
 		.wants_all = has_cgroup_mount(spec),
-		/* In a user namespace no device can be made, and the rules could not be set. */
-		.wants_devices = !making->plan.has_new_userns && geteuid() == 0,
+		/* In a user namespace there are only the devices of config.json. */
+		.wants_devices =
+			geteuid() == 0 && (!making->plan.has_new_userns || spec->devices.len > 0),
 		/* As crun: podman passes an ordinary user's limits on without a look. */
 		.may_be_without = geteuid() != 0,
 	};
@@ -125,7 +127,8 @@ static int prepare(struct container *container, const struct container_request *
 
 	if (make_cgroup(container, request, making, err) < 0 ||
 	    namespaces_open(&container->spec, making->joined, err) < 0 ||
-	    mounts_map_ids(plan, making->joined[NS_USER], err) < 0)
+	    mounts_map_ids(plan, making->joined[NS_USER], err) < 0 ||
+	    devices_make_outside(plan, err) < 0)
 		return -1;
 	if (request->console_socket) {
 		making->console_socket = console_connect(request->console_socket, err);
@@ -453,6 +456,8 @@ int container_kill(const struct container *container, struct error *err)
 	/* A frozen one dies when it thaws. */
 	if (cgroup_is_frozen(&state->cgroup) && cgroup_freeze(&state->cgroup, false, err) < 0)
 		return -1;
+	if (poll(&poll_fd, 1, KILL_SOON_MS) == 0)
+		cgroup_take_back(&state->cgroup, state->pid);
 	if (poll(&poll_fd, 1, KILL_WAIT_MS) == 0)
 		return error_set(err, ERR_TIMEOUT, "container `%s` did not end", state->id);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -56,12 +57,14 @@ int devices_null_tree(struct error *err)
 /* In the place of `name` itself: a symlink of the image could lead into /proc (CVE-2025-52565). */
 static int bind_on(int tree, int dir, const char *name, struct error *err)
 {
-	cleanup_close int made = -1, target = -1;
+	cleanup_close int target = -1;
 	struct stat st;
 
-	made = openat(dir, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0644);
-	if (made >= 0)
-		return tree_attach(tree, made, err);
+	/* move_mount(2) follows no symlink at the end either. */
+	if (mknodat(dir, name, S_IFREG | 0644, 0) == 0)
+		return move_mount(tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0
+		               ? error_errno(err, errno, "move_mount")
+		               : 0;
 	if (errno != EEXIST)
 		return error_errno(err, errno, "make file `%s` in the container", name);
 	target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -76,7 +79,11 @@ static int bind_node(const struct spec_device *device, int dir, const char *name
 {
 	cleanup_close int tree = clone_node(device, err);
 
-	return tree < 0 ? -1 : bind_on(tree, dir, name, err);
+	/* A device is no program; what its mount is good for is said. */
+	if (tree < 0 ||
+	    tree_set_attr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0, false, err) < 0)
+		return -1;
+	return bind_on(tree, dir, name, err);
 }
 
 static int make_node(const struct spec_device *device, int dir, const char *name, struct error *err)
@@ -113,13 +120,16 @@ static int add_node(const struct plan *plan, const struct spec_device *device, i
 	return bind_node(device, dir, name, err);
 }
 
-static int add_device(const struct plan *plan, const struct spec_device *device, int root,
-                      struct error *err)
+static int add_device(const struct plan *plan, size_t i, int root, struct error *err)
 {
+	const struct spec_device *device = &plan->spec->devices.items[i];
 	char name[NAME_MAX + 1];
 	cleanup_close int dir = rootfs_make_parent(root, device->path, name, err);
 
-	return dir < 0 ? -1 : add_node(plan, device, dir, name, err);
+	if (dir < 0)
+		return -1;
+	return plan->nodes[i] >= 0 ? bind_on(plan->nodes[i], dir, name, err)
+	                           : add_node(plan, device, dir, name, err);
 }
 
 static int add_link(const char *name, const char *target, int dir, struct error *err)
@@ -167,9 +177,9 @@ int devices_make(const struct plan *plan, int root, struct error *err)
 		if (!is_configured(spec, defaults[i].path) &&
 		    add_node(plan, &defaults[i], dev, defaults[i].path + strlen("/dev/"), err) < 0)
 			return error_wrap(err, "device `%s`", defaults[i].path);
-	array_foreach(device, &spec->devices)
-		if (add_device(plan, device, root, err) < 0)
-			return error_wrap(err, "linux.devices: `%s`", device->path);
+	for (size_t i = 0; i < spec->devices.len; i++)
+		if (add_device(plan, i, root, err) < 0)
+			return error_wrap(err, "linux.devices: `%s`", spec->devices.items[i].path);
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
 		if (links[i].needs && access(links[i].needs, F_OK) < 0)
 			continue;

@@ -152,8 +152,13 @@ static int set_scheduling(const struct spec_process *process, struct error *err)
 	};
 	enum { WHO_PROCESS = 1 };
 
-	if (process->has_scheduler && syscall(SYS_sched_setattr, 0, &attributes, 0) < 0)
-		return error_errno(err, errno, "process.scheduler");
+	if (process->has_scheduler && syscall(SYS_sched_setattr, 0, &attributes, 0) < 0) {
+		error_errno(err, errno, "process.scheduler");
+		if (err->code == EPERM && wanted->priority > 0)
+			error_hint(err, "a cgroup of its own has no real-time until "
+			                "linux.resources.cpu.realtimeRuntime gives it some");
+		return -1;
+	}
 	if (process->has_io_priority &&
 	    syscall(SYS_ioprio_set, WHO_PROCESS, 0, process->io_priority) < 0)
 		return error_errno(err, errno, "process.ioPriority");

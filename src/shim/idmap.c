@@ -20,12 +20,22 @@ struct helper {
 	int output;
 };
 
+bool idmap_outside(const struct spec_extents *map, uint32_t inside, uint32_t *ret)
+{
+	array_foreach(extent, map) {
+		if (inside < extent->inside || inside - extent->inside >= extent->count)
+			continue;
+		*ret = extent->outside + (inside - extent->inside);
+		return true;
+	}
+	return false;
+}
+
 bool idmap_has(const struct spec_extents *map, uint32_t inside)
 {
-	array_foreach(extent, map)
-		if (inside >= extent->inside && inside - extent->inside < extent->count)
-			return true;
-	return false;
+	uint32_t outside;
+
+	return idmap_outside(map, inside, &outside);
 }
 
 /* One id, the caller's own: what the kernel lets everybody write. */

@@ -22,4 +22,6 @@ int idmap_write(const struct spec_extents *uids, const struct spec_extents *gids
                 struct error *err);
 /* Will the process inside be able to call setgroups(2)? */
 bool idmap_can_set_groups(const struct spec *spec);
+/* Which id of the host `inside` is; false when it is not mapped. */
+bool idmap_outside(const struct spec_extents *map, uint32_t inside, uint32_t *ret);
 bool idmap_has(const struct spec_extents *map, uint32_t inside);

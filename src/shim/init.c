@@ -152,9 +152,16 @@ static int configure_namespaces(const struct plan *plan, struct error *err)
 		return error_errno(err, errno, "domainname");
 	if (net->is_set && !net->path && raise_loopback(err) < 0)
 		return -1;
-	array_foreach(pair, &spec->sysctls)
-		if (set_sysctl(plan, pair, err) < 0)
+	array_foreach(pair, &spec->sysctls) {
+		/* Its file is root's of the host; the call is for whoever owns the namespace. */
+		bool is_domain = str_eq(pair->key, "kernel.domainname") ||
+		                 str_eq(pair->key, "kernel/domainname");
+
+		if (is_domain && setdomainname(pair->value, strlen(pair->value)) < 0)
+			return error_errno(err, errno, "linux.sysctl.%s", pair->key);
+		if (!is_domain && set_sysctl(plan, pair, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -40,6 +40,11 @@ int mounts_enter_root(const struct plan *plan, int root, struct error *err);
 /* devices.c: nodes and links in /dev; devices_console() binds a terminal to /dev/console. */
 int devices_make(const struct plan *plan, int root, struct error *err);
 int devices_console(int root, int terminal, struct error *err);
+/*
+ * device_nodes.c, in the parent: nodes of config.json for a container that is root's and has a user
+ * namespace, where none can be made.  Where the parent may not either, the host's are shown.
+ */
+int devices_make_outside(const struct plan *plan, struct error *err);
 /* A detached clone of the host's /dev/null, checked to be it. */
 int devices_null_tree(struct error *err);
 

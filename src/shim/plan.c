@@ -247,6 +247,9 @@ int plan_init(struct plan *plan, struct spec *spec, const struct plan_options *o
 	plan->trees = xcalloc(spec->mounts.len + 1, sizeof(int));
 	for (size_t i = 0; i < spec->mounts.len; i++)
 		plan->trees[i] = -1;
+	plan->nodes = xcalloc(spec->devices.len + 1, sizeof(int));
+	for (size_t i = 0; i < spec->devices.len; i++)
+		plan->nodes[i] = -1;
 	if (plan->has_new_userns)
 		drop_unmapped_gids(spec);
 	if (plan_exec_init(&plan->exec, &spec->process, &spec->seccomp, options->preserve_fds,
@@ -278,6 +281,9 @@ void plan_release(struct plan *plan)
 	for (size_t i = 0; plan->trees && i < plan->spec->mounts.len; i++)
 		close_fd(&plan->trees[i]);
 	free(plan->trees);
+	for (size_t i = 0; plan->nodes && i < plan->spec->devices.len; i++)
+		close_fd(&plan->nodes[i]);
+	free(plan->nodes);
 	close_fd(&plan->proc);
 	close_fd(&plan->exe);
 }

@@ -58,6 +58,7 @@ struct plan {
 	const struct cgroup_host *cgroups;
 	const struct cgroup *cgroup;
 	int *trees;     /* one for each mount: its detached tree, then its mount */
+	int *nodes;     /* one for each device: a detached tree with its node, or -1 */
 	bool maps_root; /* id 0 exists inside the new user namespace */
 	bool has_new_userns;
 	bool owns_mounts; /* a mount namespace of its own; else nothing is mounted anywhere */

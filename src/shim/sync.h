@@ -29,6 +29,7 @@ enum sync_kind {
 	SYNC_ROOT,
 	SYNC_HOOKS,
 	SYNC_CONSOLE,
+	SYNC_NODE, /* from the process that makes devices: one, with the descriptor of its tree */
 	SYNC_READY,
 	SYNC_FAILED,
 	SYNC_END

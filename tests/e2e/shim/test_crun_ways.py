@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+import pytest
+
 from . import conftest
 
 
@@ -59,6 +61,15 @@ def test_names_by_sysctl(shim, bundle):
     assert shim.output(bundle, "cat /proc/sys/kernel/domainname").strip() == "lan"
     bundle.config["linux"]["sysctl"]["kernel.hostname"] = "outside"
     assert "is set by `hostname`" in shim.run(bundle.args("/bin/true"), check=1).stderr
+
+
+def test_the_domain_by_sysctl(shim, bundle):
+    bundle.config["linux"]["sysctl"] = {"kernel.domainname": "lan"}
+    assert shim.output(bundle, "cat /proc/sys/kernel/domainname") == "lan\n"
+    bundle.config["linux"]["namespaces"] = [
+        n for n in bundle.config["linux"]["namespaces"] if n["type"] != "uts"]
+    del bundle.config["hostname"]
+    assert "does not belong to a namespace" in shim.run(bundle.write(), check=1).stderr
 
 
 def test_process_may_come_never(shim, bundle):
@@ -142,3 +153,21 @@ def test_late_cgroups_need_a_pid_namespace(root_shim):
     root_shim.detached("run", "--detach", "--bundle", bundle.write().path, "c")
     assert "pid namespace" in root_shim("pause", "c", check=1).stderr
     root_shim("delete", "--force", "c", check=0)
+
+
+FROZEN = pathlib.Path("/sys/fs/cgroup/freezer")
+
+
+@pytest.mark.skipif(not (FROZEN / "cgroup.procs").exists(), reason="no freezer of cgroup v1")
+def test_delete_ends_what_somebody_else_froze(root_shim):
+    bundle = root_shim.new_bundle().mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro"])
+    root_shim.detached("run", "--detach", "--bundle", bundle.args("/bin/sleep", "1000").path, "c")
+    folder = FROZEN / f"ld-shim-frozen-{os.getpid()}"
+    folder.mkdir()
+    try:
+        (folder / "cgroup.procs").write_text(str(root_shim.state_of()["pid"]))
+        (folder / "freezer.state").write_text("FROZEN")
+        assert root_shim("delete", "--force", "c", check=0).stderr == ""
+    finally:
+        (folder / "freezer.state").write_text("THAWED")
+        folder.rmdir()
