@@ -16,7 +16,7 @@ test='python3-pytest clang-format-14 uidmap docker-registry:docker-registry mmde
 	podman:podman buildah:buildah netavark:/usr/lib/podman/netavark
 	crun:crun catatonit:catatonit skopeo:skopeo postgresql-15:/usr/lib/postgresql/15/bin/postgres
 	redis-server:redis-server passt:pasta slirp4netns:slirp4netns
-	fuse-overlayfs:fuse-overlayfs'
+	fuse-overlayfs:fuse-overlayfs user-mode-linux:linux.uml systemd:/lib/systemd/systemd'
 demo='uidmap mmdebstrap python3 nodejs:node npm:npm'
 bench='python3 busybox-static uidmap mmdebstrap crun:crun runc:runc podman:podman nginx-light:nginx wrk:wrk
 	s6:s6-svscan strace:strace'

@@ -11,6 +11,7 @@
 #include "net/outbound.h"
 #include "oci/root_choice.h"
 #include "oci/runtime_limits.h"
+#include "oci/runtime_scope.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -210,7 +211,7 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 {
 	struct statfs fs;
 	bool is_v2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_MAGIC;
-	cleanup_free char *runs = run_cgroup_parent();
+	cleanup_free char *runs = run_cgroup_parent(), *why = NULL;
 
 	if (runs)
 		strbuf_addf(&finding->text, "services of the host are killed by cgroups in %s; ",
@@ -221,10 +222,16 @@ static void check_cgroup(struct cli *cli unused_arg, struct finding *finding)
 		strbuf_adds(&finding->text, "cgroup v2, writable");
 		return;
 	}
+	why = runtime_scope_why_not();
+	if (!why) {
+		strbuf_adds(&finding->text, "containers with limits get a scope of systemd");
+		return;
+	}
 	worse(finding, CHECK_LIMITED);
-	strbuf_addf(&finding->text, "%s: no memory or pid limits",
-	            is_v2 ? "not delegated (a scope of systemd is not supported yet)"
-	                  : "no cgroup v2");
+	if (is_v2)
+		strbuf_addf(&finding->text, "cgroup v2, not delegated; %s", why);
+	else
+		strbuf_adds(&finding->text, "no cgroup v2: no memory or pid limits");
 }
 
 /* By trying: see oci/runtime_limits.h. */
@@ -232,7 +239,9 @@ static void check_limits(struct cli *cli unused_arg, struct finding *finding)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup_free char *shim = paths_libexec("locald-shim", &err);
-	cleanup_json json_t *can = shim ? runtime_limits_probe(shim, &err) : NULL;
+	struct runtime_limits_means means = {0};
+	cleanup_json json_t *can = shim ? runtime_limits_probe(shim, &means, &err) : NULL;
+	cleanup_free char *no_scope = means.why_no_scope;
 	const char *first = NULL, *name;
 	const json_t *why;
 
@@ -248,10 +257,14 @@ static void check_limits(struct cli *cli unused_arg, struct finding *finding)
 		if (!json_is_null(why) && !first)
 			first = json_string_value(why);
 	}
+	if (!first && means.is_scoped)
+		strbuf_adds(&finding->text, ", in a scope of systemd");
 	if (!first)
 		return;
 	worse(finding, CHECK_LIMITED);
 	strbuf_addf(&finding->text, " limits for containers: %s", first);
+	if (no_scope)
+		strbuf_addf(&finding->text, "; %s", no_scope);
 	strbuf_adds(&finding->fix,
 	            "limits need root, or a cgroup that is delegated to you: see cgroups(7)");
 }

@@ -11,6 +11,7 @@
 #include "daemon/container_removal.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
+#include "oci/runtime_scope.h"
 
 /* In /dev, which is always the container's own: no volume can be in its place. */
 #define CONTAINER_NOTIFY "/dev/locald-notify"
@@ -53,15 +54,21 @@ int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error
 	return container_runtime(&daemon->paths, argv, err);
 }
 
-static int tell_prepared(struct preparation *preparation, const char *bundle, struct error *err)
+static int tell_prepared(struct preparation *preparation, const char *bundle, bool is_scoped,
+                         struct error *err)
 {
 	struct daemon *daemon = preparation->daemon;
 	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
 
+	/* Its limits can be set in a scope of systemd alone. */
+	if (is_scoped)
+		runtime_scope_add(&argv, preparation->container);
 	if (prepare_runtime(daemon, &argv, err) < 0)
 		return -1;
 	strv_add(&argv, "run");
 	strv_add(&argv, "--init");
+	if (is_scoped)
+		strv_add(&argv, "--own-cgroup");
 	strv_add(&argv, "--bundle");
 	strv_add(&argv, bundle);
 	strv_add(&argv, preparation->container);
@@ -107,7 +114,7 @@ static void on_result(json_t *result, void *data)
 	else if (!json_get_bool(result, "ok", false) || !bundle)
 		api_error_from_json(json_object_get(result, "error"), &err);
 	else
-		tell_prepared(preparation, bundle, &err);
+		tell_prepared(preparation, bundle, json_get_bool(result, "scoped", false), &err);
 	if (preparation->dir)
 		keep_warnings(preparation, result);
 	if (err.code)

@@ -310,7 +310,9 @@ static int run_bundle(const json_t *params, struct job_output *out, struct error
 	                           &user, err) < 0 ||
 	    runtime_volumes_make(&request, &user, err) < 0)
 		return -1;
-	runtime_limits_adjust(json_get_str(params, "shim", NULL), &request, &warnings);
+	json_set_bool(
+		fields, "scoped",
+		runtime_limits_adjust(json_get_str(params, "shim", NULL), &request, &warnings));
 	runtime_idmap_choose(&request, &user);
 	if (choose_root(params, dir, &root, err) < 0)
 		return -1;

@@ -1,7 +1,6 @@
 #include "oci/root_choice.h"
 
 #include "base/error.h"
-#include "base/fd.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -9,8 +8,8 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "base/userns.h"
-#include "loop/child.h"
 #include "oci/owned_tree.h"
+#include "oci/runtime_call.h"
 #include "oci/runtime_mounts.h"
 
 #include <dirent.h>
@@ -21,7 +20,6 @@
 
 #define SETTING    "LOCALD_CONTAINER_ROOT"
 #define MEMORY_MAX 65536
-#define SAID_MAX   65536
 #define NOT_FOUND  127 /* the runtime came as far as the program, which is not there */
 
 const char *const root_kind_names[ROOT_KINDS] = {"overlay", "fuse-overlayfs", "copy"};
@@ -196,25 +194,9 @@ static int run_shim(const struct trial *trial, struct error *err)
 	const char *const argv[] = {
 		trial->question->shim, "--root", root, "run", "--bundle", trial->dir, "try", NULL};
 	cleanup(strbuf_release) struct strbuf said = STRBUF_INIT;
-	int out[2], status = -1, result;
-	struct child_fd fds[] = {{-1, STDERR_FILENO}};
-	const struct child_spec spec = {.path = trial->question->shim,
-	                                .argv = argv,
-	                                .fds = fds,
-	                                .nfds = ARRAY_LEN(fds),
-	                                .die_with_parent = true};
-	pid_t pid;
+	int status = -1;
 
-	if (fd_pipe(out, err) < 0)
-		return -1;
-	fds[0].from = out[1];
-	pid = child_spawn(&spec, err);
-	close(out[1]);
-	result = pid < 0 ? -1 : fd_read_to_end(out[0], &said, SAID_MAX, err);
-	close(out[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (result < 0)
+	if (runtime_call(argv, STDERR_FILENO, &said, &status, err) < 0)
 		return -1;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
 		return 0;

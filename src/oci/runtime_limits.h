@@ -9,9 +9,16 @@
 
 #include "oci/runtime_config.h"
 
-/* {"cpu": null, "memory": "why not", "pids": null} */
-json_t *runtime_limits_probe(const char *shim, struct error *err) must_check;
+struct runtime_limits_means {
+	bool is_scoped;     /* in a scope of systemd (runtime_scope.h), not where we are */
+	char *why_no_scope; /* one would have been needed; owned, or NULL */
+};
 
-/* Nothing is tried when nothing is limited. */
-void runtime_limits_adjust(const char *shim, struct container_request *request,
+/* means: all zero before.  {"cpu": null, "memory": "why not", "pids": null}: at best, and by what
+ * means. */
+json_t *runtime_limits_probe(const char *shim, struct runtime_limits_means *means,
+                             struct error *err) must_check;
+
+/* Nothing is tried when nothing is limited.  True: the container needs a scope for its limits. */
+bool runtime_limits_adjust(const char *shim, struct container_request *request,
                            struct strv *warnings);

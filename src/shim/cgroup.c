@@ -29,10 +29,32 @@ int cgroup_read(const char *dir, const char *name, struct strbuf *out, struct er
 	return fs_read_file(path, FILE_MAX, out, err);
 }
 
+/* Where we are in a hierarchy. */
+static char *own_path(const struct cgroup_tree *tree)
+{
+	size_t skip = str_eq(tree->root, "/") ? 0 : strlen(tree->root);
+
+	return xasprintf("%s%s", tree->point,
+	                 strncmp(tree->own, tree->root, skip) == 0 ? tree->own + skip : tree->own);
+}
+
+int cgroup_make_room(const struct cgroup_host *host, struct error *err)
+{
+	array_foreach(tree, &host->trees) {
+		cleanup_free char *own = own_path(tree), *below = path_join(own, "runtime");
+
+		if (!tree->is_v2 || str_eq(tree->own, "/"))
+			continue;
+		if (mkdir(below, 0755) < 0 && errno != EEXIST)
+			return error_errno(err, errno, "make cgroup %s", below);
+		return cgroup_write(below, "cgroup.procs", "0", err);
+	}
+	return error_set(err, ERR_CONFIG, "--own-cgroup: there is no cgroup v2 but its root");
+}
+
 /* Where the container's directory is in a hierarchy. */
 static char *dir_path(const struct cgroup_tree *tree, const struct cgroup_request *request)
 {
-	size_t skip = str_eq(tree->root, "/") ? 0 : strlen(tree->root);
 	cleanup_free char *own = NULL;
 	cleanup_free char *clean = NULL;
 
@@ -41,8 +63,7 @@ static char *dir_path(const struct cgroup_tree *tree, const struct cgroup_reques
 		return xasprintf("%s%s", tree->point, clean);
 	}
 	/* A relative path, and the default, are beside us or below. */
-	own = xasprintf("%s%s", tree->point,
-	                strncmp(tree->own, tree->root, skip) == 0 ? tree->own + skip : tree->own);
+	own = own_path(tree);
 	if (request->path) {
 		cleanup_free char *rooted = xasprintf("/%s", request->path);
 

@@ -73,6 +73,12 @@ struct cgroup_request {
  */
 int cgroup_make(struct cgroup *cgroup, const struct cgroup_host *host,
                 const struct cgroup_request *request, struct error *err);
+/*
+ * The v2 cgroup that we are in is ours alone: we leave it for one below, so that it can hand
+ * controllers down to those beside us.
+ */
+#define CGROUP_OWN_HELP "the cgroup (v2) it is started in is its own"
+int cgroup_make_room(const struct cgroup_host *host, struct error *err);
 /* What the request needs beyond `cgroup`, as directories in *more; puts nobody there. */
 int cgroup_extend(const struct cgroup *cgroup, const struct cgroup_host *host,
                   const struct cgroup_request *request, struct cgroup *more, struct error *err);

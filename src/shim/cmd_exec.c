@@ -158,17 +158,20 @@ static int check_running(const struct state *state, const struct exec_options *o
 	                 container_status_name(status));
 }
 
-static int start_and_wait(struct container *container, const struct exec_options *options,
-                          const struct spec_process *process, struct error *err)
+static int start_and_wait(const struct shim *shim, struct container *container,
+                          const struct exec_options *options, const struct spec_process *process,
+                          struct error *err)
 {
 	cleanup(plan_exec_release) struct plan_exec exec = {0};
+	bool is_outside = false;
 	cleanup_close int target = -1, console = -1, pidfd = -1;
 	cleanup_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct join_request request = {.state = &container->state,
 	                               .proc = proc,
 	                               .exec = &exec,
 	                               .is_detached = options->is_detached,
-	                               .sub_cgroup = options->cgroup};
+	                               .sub_cgroup = options->cgroup,
+	                               .is_outside = &is_outside};
 	const struct spec_namespace *mount = &container->spec.ns[NS_MOUNT];
 	pid_t pid;
 
@@ -193,6 +196,9 @@ static int start_and_wait(struct container *container, const struct exec_options
 	listener_release(&exec.listener);
 	if (pid < 0)
 		return -1;
+	if (is_outside)
+		report_warning(shim, "the command is outside of the container's limits: its cgroup "
+		                     "cannot be entered from this session");
 	if (options->pid_file && write_pid_file(options->pid_file, pid, err) < 0) {
 		kill(pid, SIGKILL);
 		return -1;
@@ -228,5 +234,5 @@ int cmd_exec(const struct shim *shim, const struct command *self, int argc, char
 	if (choose_process(&container.spec.process, &document, &options, n - 1, argv + 1, err) < 0)
 		return -1;
 	report_unknown_caps(shim, &container.spec.process.unknown_caps);
-	return start_and_wait(&container, &options, &container.spec.process, err);
+	return start_and_wait(shim, &container, &options, &container.spec.process, err);
 }

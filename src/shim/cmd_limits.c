@@ -43,11 +43,15 @@ int cmd_limits(const struct shim *shim, const struct command *self, int argc, ch
 	cleanup(cgroup_host_release) struct cgroup_host host = {0};
 	cleanup_json json_t *json = json_object();
 	cleanup_free char *line = NULL;
-	int n = options_parse(self, NULL, 0, argc, argv, err);
+	bool has_own = false;
+	const struct option_row rows[] = {
+		{"own-cgroup", 0, OPTION_FLAG, &has_own, CGROUP_OWN_HELP},
+	};
+	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
 
 	if (n < 0)
 		return n;
-	if (cgroup_host_read(&host, err) < 0)
+	if (cgroup_host_read(&host, err) < 0 || (has_own && cgroup_make_room(&host, err) < 0))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(trials); i++) {
 		cleanup(error_release) struct error why = ERROR_INIT;

@@ -51,6 +51,7 @@ static int parse(struct making_options *making, bool is_waiting, const struct sh
 	         "file in place of config.json, seen from the bundle"},
 		{"detach", 'd', OPTION_FLAG, &request->is_detached, "do not wait for its end"},
 		{"keep", 0, OPTION_FLAG, &request->is_kept, "leave it, stopped, for delete"},
+		{"own-cgroup", 0, OPTION_FLAG, &request->has_own_cgroup, CGROUP_OWN_HELP},
 		{"pidfd-socket", 0, OPTION_REFUSED, NULL, "use --pid-file"},
 		{"no-subreaper", 0, OPTION_IGNORED, NULL, NULL},
 	};

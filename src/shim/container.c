@@ -112,6 +112,8 @@ static int make_cgroup(struct container *container, const struct container_reque
 		return -1;
 	if (options->no_cgroup)
 		return 0;
+	if (options->has_own_cgroup && cgroup_make_room(&making->cgroups, err) < 0)
+		return -1;
 	made = cgroup_make(&container->state.cgroup, &making->cgroups, &request, &why);
 	if (made < 0)
 		return error_move(err, &why);

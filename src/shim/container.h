@@ -28,6 +28,7 @@ struct container_request {
 	bool is_detached;    /* outlives the shim; waiting implies it */
 	bool is_kept;        /* stays, stopped, until `delete` */
 	bool no_cgroup;
+	bool has_own_cgroup; /* cgroup_make_room() */
 	bool has_init, no_pivot, no_new_keyring;
 };
 

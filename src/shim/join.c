@@ -198,12 +198,28 @@ static int set_affinity(pid_t pid, const struct spec_numbers *cpus, struct error
 	return 0;
 }
 
+/*
+ * An ordinary user moves a process only where all of the way from its cgroup is the user's own:
+ * cgroups(7), "Delegation".  A container in a scope of systemd is not, for the session of a login.
+ */
+static int enter_cgroup(const struct join_request *request, pid_t pid, struct error *err)
+{
+	if (cgroup_join(&request->state->cgroup, request->sub_cgroup, pid, false, err) == 0)
+		return 0;
+	if (geteuid() == 0 || request->sub_cgroup || err->code != EACCES)
+		return -1;
+	error_release(err);
+	*err = (struct error)ERROR_INIT;
+	*request->is_outside = true;
+	return 0;
+}
+
 static int follow(const struct join_request *request, pid_t pid, int sync, int *ret_terminal,
                   struct error *err)
 {
 	if (set_affinity(pid, &request->exec->process->first_cpus, err) < 0 ||
 	    exec_prepare_from_outside(request->exec->process, pid, request->proc, err) < 0 ||
-	    cgroup_join(&request->state->cgroup, request->sub_cgroup, pid, false, err) < 0 ||
+	    enter_cgroup(request, pid, err) < 0 ||
 	    set_affinity(pid, &request->exec->process->cpus, err) < 0 ||
 	    listener_describe(&request->exec->listener, request->state, "running", pid, err) < 0 ||
 	    sync_send(sync, SYNC_GO, err) < 0)

@@ -25,6 +25,7 @@ struct join_request {
 	bool enters_root; /* the container's root is not that of its mount namespace */
 	struct plan_exec *exec;
 	const char *sub_cgroup; /* a path below it, or NULL */
+	bool *is_outside;       /* set: it may not enter the container's cgroup from where we are */
 };
 
 /* The pid of the process, which runs; *ret_terminal is the terminal to relay or -1. */
