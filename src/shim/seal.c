@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "shim/spec.h"
+#include "shim/swap.h"
 #include "shim/tree.h"
 
 #include <errno.h>
@@ -106,22 +107,24 @@ static int open_sealed(const struct stat *exe)
 	path[len] = '\0';
 	*name++ = '\0';
 	sealed = mount_sealed(path, &ignored);
-	program = sealed < 0 ? -1 : openat(sealed, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	program = sealed < 0 ? -1
+	                     : openat(sealed, name,
+	                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	/* Another may have taken its name. */
-	if (program < 0 || fstat(program, &st) < 0 || st.st_size != exe->st_size ||
-	    st.st_mtim.tv_sec != exe->st_mtim.tv_sec || st.st_mtim.tv_nsec != exe->st_mtim.tv_nsec)
+	if (program < 0 || fstat(program, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size != exe->st_size || st.st_mtim.tv_sec != exe->st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != exe->st_mtim.tv_nsec)
 		return -1;
 	return take_fd(program);
 }
 
-/* Are we what open_sealed() made?  The name alone says nothing, nor would an overlay of the host.
- */
-static bool is_sealed_mount(int exe, const char *name)
+/* Are we what open_sealed() made?  An overlay alone says nothing: the host may be one. */
+static bool is_sealed_mount(int exe)
 {
 	struct statfs fs;
 
-	return str_eq(name, SEALED_NAME) && fstatfs(exe, &fs) == 0 &&
-	       fs.f_type == OVERLAYFS_SUPER_MAGIC && fs.f_flags & ST_RDONLY;
+	return fstatfs(exe, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC &&
+	       fs.f_flags & ST_RDONLY;
 }
 
 static int read_arguments(struct strv *argv, struct error *err)
@@ -138,6 +141,18 @@ static int read_arguments(struct strv *argv, struct error *err)
 	return 0;
 }
 
+static int execute_again(int sealed, struct strv *argv, struct error *err)
+{
+	if (argv->len == 0 && read_arguments(argv, err) < 0)
+		return -1;
+	if (argv->len > 0) {
+		free(argv->items[0]);
+		argv->items[0] = xstrdup(SEALED_NAME);
+	}
+	fexecve(sealed, argv->items, environ);
+	return error_errno(err, errno, "execute the sealed program");
+}
+
 int seal_self(const struct spec *spec, struct error *err)
 {
 	cleanup_close int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -152,19 +167,16 @@ int seal_self(const struct spec *spec, struct error *err)
 	seals = fcntl(exe, F_GET_SEALS);
 	if ((seals >= 0 && (seals & SEALS) == SEALS) || !needs_copy(spec, &st))
 		return 0;
-	if (read_arguments(&argv, err) < 0)
-		return -1;
-	if (is_sealed_mount(exe, argv.len > 0 ? argv.items[0] : ""))
-		return 0;
+	if (is_sealed_mount(exe)) {
+		if (read_arguments(&argv, err) < 0)
+			return -1;
+		if (argv.len > 0 && str_eq(argv.items[0], SEALED_NAME))
+			return 0;
+	}
 	sealed = open_sealed(&st);
 	if (sealed < 0)
 		sealed = copy_to_memory(exe, st.st_size, err);
 	if (sealed < 0)
 		return -1;
-	if (argv.len > 0) {
-		free(argv.items[0]);
-		argv.items[0] = xstrdup(SEALED_NAME);
-	}
-	fexecve(sealed, argv.items, environ);
-	return error_errno(err, errno, "execute the sealed program");
+	return swap_program(sealed) ? 0 : execute_again(sealed, &argv, err);
 }

@@ -3,7 +3,7 @@
  *
  * A container can reach the program through /proc/PID/exe.  Where the ids that
  * exist inside could write to the file, or could not execute it as process 1 of
- * --init, the shim runs from a read-only mount of the file (root), or else from a
+ * --init, the shim goes on from a read-only mount of the file (root), or else from a
  * sealed copy in memory; where they cannot, nothing is done.
  */
 #pragma once
@@ -11,5 +11,5 @@
 struct error;
 struct spec;
 
-/* Executes the program again when it must, else returns 0.  Before any side effect. */
+/* Where it cannot go on in place the program is executed again: before any side effect. */
 int seal_self(const struct spec *spec, struct error *err);

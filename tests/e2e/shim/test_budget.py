@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-CALLS_SEALED = 340  # as root without a user namespace, where the program runs from a sealed mount
-CALLS_PLAIN = 395  # a user namespace, all namespaces, eight mounts and masked paths
+CALLS_SEALED = 285  # as root without a user namespace, where the program moves to a sealed mount
+CALLS_PLAIN = 380  # a user namespace, all namespaces, eight mounts and masked paths
 OF_CRUN = 0.6  # of what crun needs for the same bundle
 SIZE = 1_200_000
 MEMORY_CALLS = {"brk", "mmap", "munmap", "mremap"}
