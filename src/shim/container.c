@@ -325,18 +325,15 @@ static int make(struct container *container, const struct container_request *req
 	state->bundle = xstrdup(request->bundle);
 	state->rootfs = xstrdup(making->plan.rootfs);
 	state->annotations = json_incref(container->spec.annotations);
-	if (state_begin_creating(state, err) < 0 ||
-	    state_keep_config(state, &container->spec, err) < 0 ||
+	if (state_begin_creating(state, &container->spec, err) < 0 ||
 	    prepare(container, request, making, err) < 0 ||
 	    launch(container, request, making, err) < 0)
 		return -1;
 	/* Before the program may run: whoever hears of it finds its pid. */
 	if (request->pid_file && write_pid_file(request->pid_file, making->pid, err) < 0)
 		return -1;
-	if (follow(container, making, err) == 0) {
-		state_end_creating(state);
+	if (follow(container, making, err) == 0 && state_end_creating(state, err) == 0)
 		return 0;
-	}
 	fuse_root_explain(&container->root_server, &making->plan, err);
 	if (request->pid_file)
 		unlink(request->pid_file);

@@ -44,10 +44,10 @@ static int take_ids(const struct plan *plan, struct error *err)
 		if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) &&
 		    !(has_joined && errno == EINVAL))
 			return error_errno(err, errno, "become root in the user namespace");
+		/* A change of ids ends this. */
+		if (exec_die_with_parent(&plan->exec, err) < 0)
+			return -1;
 	}
-	/* A change of ids ends this. */
-	if (exec_die_with_parent(&plan->exec, err) < 0)
-		return -1;
 	/* Processes of a namespace that we joined must not trace us. */
 	if (plan->is_joining && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_errno(err, errno, "PR_SET_DUMPABLE");
@@ -217,7 +217,7 @@ static void make_cwd(const struct plan *plan, int root)
 	cleanup(error_release) struct error ignored = ERROR_INIT;
 	cleanup_close int dir = -1;
 
-	if (!plan->exec.process->is_set)
+	if (!plan->exec.process->is_set || str_eq(plan->exec.process->cwd, "/"))
 		return;
 	dir = rootfs_make_dir(root, plan->exec.process->cwd, &ignored);
 	if (dir < 0)

@@ -184,8 +184,6 @@ static int write_file(int dir, const char *name, const char *data, size_t len, s
 
 	if (fd < 0)
 		return error_errno(err, errno, "%s", temporary);
-	if (fchmod(fd, 0600) < 0)
-		return error_errno(err, errno, "%s", temporary);
 	if (fd_write_all(fd, data, len, err) < 0)
 		return error_wrap(err, "%s", temporary);
 	if (renameat(dir, temporary, dir, name) < 0)
@@ -211,7 +209,7 @@ int state_save(const struct state *state, struct error *err)
 	if (state->annotations)
 		json_object_set(json, "annotations", state->annotations);
 	text = json_text(json);
-	if (write_file(state->dir, "state.json", text, strlen(text), err) < 0)
+	if (write_file(state->dir, STATE_FILE, text, strlen(text), err) < 0)
 		return error_wrap(err, "container `%s`", state->id);
 	return 0;
 }
@@ -230,7 +228,7 @@ static int read_state(struct state *state, struct error *err)
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 	cleanup_json json_t *json = NULL;
 
-	if (read_file(state->dir, "state.json", &text, err) < 0)
+	if (read_file(state->dir, STATE_FILE, &text, err) < 0)
 		return -1;
 	json = json_parse(text.buf, text.len, err);
 	if (!json)
@@ -250,16 +248,17 @@ static int read_state(struct state *state, struct error *err)
 
 int state_reload_cgroup(struct state *state, struct error *err)
 {
-	cleanup(state_release) struct state now = {.dir = dup(state->dir), .root = state->root};
+	struct state now = {.dir = state->dir, .root = state->root};
+	int done = read_state(&now, err);
 
-	if (now.dir < 0)
-		return error_errno(err, errno, "dup");
-	if (read_state(&now, err) < 0)
-		return -1;
-	cgroup_release(&state->cgroup);
-	state->cgroup = now.cgroup;
-	now.cgroup = (struct cgroup){0};
-	return 0;
+	if (done == 0) {
+		cgroup_release(&state->cgroup);
+		state->cgroup = now.cgroup;
+		now.cgroup = (struct cgroup){0};
+	}
+	now.dir = -1; /* is not its own */
+	state_release(&now);
+	return done;
 }
 
 int state_load(struct state *state, int root, const char *id, struct error *err)
@@ -292,7 +291,14 @@ int state_lock(const struct state *state, struct error *err)
 
 int state_remove(struct state *state, struct error *err)
 {
+	static const char *const files[] = {STATE_FILE, CONFIG_FILE};
+
 	if (!state->id)
+		return 0;
+	/* Most often there is nothing else; what cannot go here, or is left, is for the tree. */
+	for (size_t i = 0; state->dir >= 0 && i < ARRAY_LEN(files); i++)
+		unlinkat(state->dir, files[i], 0);
+	if (unlinkat(state->root, state->id, AT_REMOVEDIR) == 0)
 		return 0;
 	return fs_remove_tree(state->root, state->id, err);
 }
@@ -384,16 +390,4 @@ int state_open_process(const struct state *state, struct error *err)
 	if (pidfd < 0 || !is_process(state->pid, state->start_ticks))
 		return error_set(err, ESRCH, "container `%s` is not running", state->id);
 	return take_fd(pidfd);
-}
-
-int state_keep_config(const struct state *state, const struct spec *spec, struct error *err)
-{
-	return write_file(state->dir, "config.json", spec->text, strlen(spec->text), err);
-}
-
-int state_load_config(const struct state *state, struct spec *spec, struct error *err)
-{
-	cleanup_free char *path = xasprintf("/proc/self/fd/%d/config.json", state->dir);
-
-	return spec_load(spec, path, err);
 }

@@ -2,7 +2,7 @@
  * state - what is known of a container between two runs of the shim.
  *
  * ROOT/ID/ holds `state.json`, `config.json` (as it was when the container was
- * made) and, until it is started, the socket `start`.  ROOT and ROOT/ID are
+ * made; `creating` until it is) and, until it is started, the socket `start`.  ROOT and ROOT/ID are
  * 0700 and must be ours: another user's container cannot be named.  state.json
  * is replaced whole.  Nothing is synced to disk: it describes processes.
  *
@@ -25,6 +25,8 @@ struct spec_resources;
 struct strv;
 
 #define STATE_ID_MAX 255
+#define STATE_FILE   "state.json"
+#define CONFIG_FILE  "config.json"
 
 enum container_status {
 	CONTAINER_CREATING, /* its process is not in its own root yet: nobody may join it */
@@ -74,8 +76,7 @@ char *state_document(const struct state *state, const char *status) must_check;
 
 /* A pidfd of the container's process; ESRCH when it is gone. */
 int state_open_process(const struct state *state, struct error *err);
-/* Keeps config.json, as it was read, with the state; and reads it back. */
-int state_keep_config(const struct state *state, const struct spec *spec, struct error *err);
+/* config.json, as it was read when the container was made. */
 int state_load_config(const struct state *state, struct spec *spec, struct error *err);
 
 /* processes.c: those of the container, by its cgroup or else by its pid namespace. */
@@ -91,8 +92,8 @@ int state_extend_cgroup(struct state *state, const struct spec_resources *resour
 int state_reload_cgroup(struct state *state, struct error *err);
 
 /* From before there is a process until its root, mounts and namespaces are its own. */
-int state_begin_creating(const struct state *state, struct error *err);
-void state_end_creating(const struct state *state);
+int state_begin_creating(const struct state *state, const struct spec *spec, struct error *err);
+int state_end_creating(const struct state *state, struct error *err);
 bool state_is_creating(const struct state *state);
 /* Until that is over, or its process; ERR_TIMEOUT after some seconds. */
 int state_wait_created(const struct state *state, struct error *err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "shim/spec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,16 +63,36 @@ void state_remove_start(const struct state *state)
 #define CREATE_WAIT_MS 10000
 #define RECHECK_MS     100
 
-int state_begin_creating(const struct state *state, struct error *err)
+/* The configuration is the mark: it has another name until then. */
+int state_begin_creating(const struct state *state, const struct spec *spec, struct error *err)
 {
-	if (mknodat(state->dir, CREATING, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
+	cleanup_close int fd =
+		openat(state->dir, CREATING, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_errno(err, errno, "container `%s`", state->id);
+	if (fd_write_all(fd, spec->text, strlen(spec->text), err) < 0)
+		return error_wrap(err, "container `%s`", state->id);
+	return 0;
+}
+
+int state_end_creating(const struct state *state, struct error *err)
+{
+	/* A `delete --force` may have been here. */
+	if (renameat(state->dir, CREATING, state->dir, CONFIG_FILE) < 0 && errno != ENOENT)
 		return error_errno(err, errno, "container `%s`", state->id);
 	return 0;
 }
 
-void state_end_creating(const struct state *state)
+int state_load_config(const struct state *state, struct spec *spec, struct error *err)
 {
-	unlinkat(state->dir, CREATING, 0);
+	cleanup_free char *path = NULL;
+	/* What is not there any more has its last name by now. */
+	cleanup_close int fd = openat(state->dir, CREATING, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	path = fd >= 0 ? xasprintf("/proc/self/fd/%d", fd)
+	               : xasprintf("/proc/self/fd/%d/" CONFIG_FILE, state->dir);
+	return spec_load(spec, path, err);
 }
 
 bool state_is_creating(const struct state *state)
