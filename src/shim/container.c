@@ -169,8 +169,8 @@ int container_run_hooks(struct container *container, enum spec_hook_kind kind, c
 	return hooks_run(&container->spec.hooks[kind], name, container->hook_state, err);
 }
 
-static int record_process(struct container *container, const struct container_request *request,
-                          pid_t pid, struct error *err)
+static int identify_process(struct container *container, const struct container_request *request,
+                            pid_t pid, struct error *err)
 {
 	struct state *state = &container->state;
 	struct proc_stat child, self;
@@ -189,7 +189,7 @@ static int record_process(struct container *container, const struct container_re
 		state->foreground_pid = getpid();
 		state->foreground_ticks = self.start_ticks;
 	}
-	return state_save(state, err);
+	return 0;
 }
 
 /* Where the child will be root soon, which is when an ordinary user may no longer look at it. */
@@ -204,36 +204,53 @@ static int open_userns(struct making *making, struct error *err)
 	return making->userns < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 
+/* What the child needs before it can begin, and what cannot be looked at later. */
 static int launch(struct container *container, const struct container_request *request,
                   struct making *making, struct error *err)
 {
 	const struct spec *spec = &container->spec;
 	cleanup_close int v2 = cgroup_open_v2(&container->state.cgroup);
-	cleanup_free char *json = NULL;
 
 	making->pid = namespaces_clone(&making->plan, making->joined, v2, making->sync[0], err);
 	if (making->pid < 0)
 		return -1;
 	close(take_fd(making->sync[1]));
-	if (record_process(container, request, making->pid, err) < 0)
-		return -1;
-	if (exec_prepare_from_outside(&spec->process, making->pid, making->plan.proc, err) < 0)
+	if (identify_process(container, request, making->pid, err) < 0 ||
+	    exec_prepare_from_outside(&spec->process, making->pid, making->plan.proc, err) < 0)
 		return -1;
 	if (making->plan.has_new_userns &&
 	    idmap_write(&spec->uid_map, &spec->gid_map, making->pid, err) < 0)
 		return -1;
-	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0)
+	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0 ||
+	    open_userns(making, err) < 0)
 		return -1;
-	if (open_userns(making, err) < 0 ||
-	    listener_describe(&making->plan.exec.listener, &container->state, "creating",
-	                      making->pid, err) < 0)
-		return -1;
-	if (container->hook_state >= 0) {
-		json = state_document(&container->state, "creating");
-		if (hooks_set_state(container->hook_state, json, err) < 0)
-			return -1;
-	}
 	return sync_send(making->sync[0], SYNC_GO, err);
+}
+
+/* While the child makes its mounts: what must stand before anything else of the container runs. */
+static int record(struct container *container, struct making *making, struct error *err)
+{
+	struct state *state = &container->state;
+	cleanup_free char *json = NULL;
+
+	if (state_begin_creating(state, &container->spec, err) < 0 || state_save(state, err) < 0 ||
+	    listener_describe(&making->plan.exec.listener, state, "creating", making->pid, err) < 0)
+		return -1;
+	if (container->hook_state < 0)
+		return 0;
+	json = state_document(state, "creating");
+	return hooks_set_state(container->hook_state, json, err);
+}
+
+static int tell_recorded(const struct making *making, struct error *err)
+{
+	if (sync_send(making->sync[0], SYNC_RECORDED, err) == 0)
+		return 0;
+	/* It has failed: why, is to be read. */
+	if (err->code != EPIPE && err->code != ECONNRESET)
+		return -1;
+	error_release(err);
+	return 0;
 }
 
 /* Nobody but the server keeps the descriptor: the mount ends with it. */
@@ -325,14 +342,14 @@ static int make(struct container *container, const struct container_request *req
 	state->bundle = xstrdup(request->bundle);
 	state->rootfs = xstrdup(making->plan.rootfs);
 	state->annotations = json_incref(container->spec.annotations);
-	if (state_begin_creating(state, &container->spec, err) < 0 ||
-	    prepare(container, request, making, err) < 0 ||
-	    launch(container, request, making, err) < 0)
+	if (prepare(container, request, making, err) < 0 ||
+	    launch(container, request, making, err) < 0 || record(container, making, err) < 0)
 		return -1;
 	/* Before the program may run: whoever hears of it finds its pid. */
 	if (request->pid_file && write_pid_file(request->pid_file, making->pid, err) < 0)
 		return -1;
-	if (follow(container, making, err) == 0 && state_end_creating(state, err) == 0)
+	if (tell_recorded(making, err) == 0 && follow(container, making, err) == 0 &&
+	    state_end_creating(state, err) == 0)
 		return 0;
 	fuse_root_explain(&container->root_server, &making->plan, err);
 	if (request->pid_file)

@@ -245,7 +245,8 @@ static int build_root(const struct plan *plan, struct stage *stage, struct error
 			                "Linux 6.15");
 		return -1;
 	}
-	if (configure_namespaces(plan, err) < 0 || run_create_hooks(plan, err) < 0 ||
+	if (sync_expect(plan->sync, SYNC_RECORDED, err) < 0 ||
+	    configure_namespaces(plan, err) < 0 || run_create_hooks(plan, err) < 0 ||
 	    make_terminal(plan, stage, err) < 0)
 		return -1;
 	make_cwd(plan, stage->root);

@@ -47,17 +47,17 @@ static int receive(int sock, struct sync_message *message, int *ret_fd, struct e
 	size_t nfds = 0;
 	ssize_t len = fd_receive_message(sock, message, sizeof(*message), fds, &nfds, err);
 
+	/* The peer is gone with our message unread; its own last one comes after that. */
+	if (len < 0 && err->code == ECONNRESET) {
+		error_release(err);
+		len = fd_receive_message(sock, message, sizeof(*message), fds, &nfds, err);
+	}
 	for (size_t i = ret_fd ? 1 : 0; i < nfds; i++)
 		close(fds[i]);
 	if (ret_fd)
 		*ret_fd = nfds > 0 ? fds[0] : -1;
-	if (len < 0) {
-		/* A peer that is gone with our message unread resets the connection. */
-		if (err->code != ECONNRESET)
-			return -1;
-		error_release(err);
-		len = 0;
-	}
+	if (len < 0)
+		return -1;
 	if (len == 0)
 		return SYNC_END;
 	if ((size_t)len < HEAD_SIZE)

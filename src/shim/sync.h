@@ -5,15 +5,14 @@
  * end closes on exec, so end of file means "the program runs".  The order:
  *
  *   parent                        child
- *   (maps, cgroup, limits)
- *   GO                     ->     ids, mounts
- *                          <-     ROOT      (with /dev/fuse, which fuse-overlayfs is to serve)
+ *   (maps, cgroup) GO      ->     ids, mounts
+ *   (state) RECORDED       ->     sysctls, hooks
+ *                          <-     ROOT      (before it: /dev/fuse, for fuse-overlayfs to serve)
  *                          <-     HOOKS     (only when the plan has such hooks)
  *   GO                     ->     pivot, the rest
  *                          <-     CONSOLE   (with the terminal's descriptor)
  *                          <-     READY     (create: now it waits for `start`)
- *                          <-     FAILED    (at any time, with the error)
- *                          <-     end of file
+ *                          <-     FAILED, or end of file (at any time; one with the error)
  */
 #pragma once
 
@@ -25,7 +24,8 @@ struct error;
 
 enum sync_kind {
 	SYNC_GO = 1,
-	SYNC_CLONED, /* from the process in between that joins namespaces: code is the pid */
+	SYNC_CLONED,   /* from the process in between that joins namespaces: code is the pid */
+	SYNC_RECORDED, /* to the child: others can find the container */
 	SYNC_ROOT,
 	SYNC_HOOKS,
 	SYNC_CONSOLE,
