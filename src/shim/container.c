@@ -169,11 +169,10 @@ int container_run_hooks(struct container *container, enum spec_hook_kind kind, c
 	return hooks_run(&container->spec.hooks[kind], name, container->hook_state, err);
 }
 
-static int identify_process(struct container *container, const struct container_request *request,
-                            pid_t pid, struct error *err)
+static int identify_process(struct container *container, pid_t pid, struct error *err)
 {
 	struct state *state = &container->state;
-	struct proc_stat child, self;
+	struct proc_stat child;
 
 	if (proc_read_stat(pid, &child, err) < 0)
 		return -1;
@@ -182,13 +181,22 @@ static int identify_process(struct container *container, const struct container_
 		return error_errno(err, errno, "pidfd_open");
 	state->pid = pid;
 	state->start_ticks = child.start_ticks;
-	if (!request->is_detached && !request->is_kept) {
-		if (proc_read_stat(getpid(), &self, err) < 0)
-			return -1;
-		state->has_foreground = true;
-		state->foreground_pid = getpid();
-		state->foreground_ticks = self.start_ticks;
-	}
+	return 0;
+}
+
+static int identify_ourselves(struct container *container, const struct container_request *request,
+                              struct error *err)
+{
+	struct state *state = &container->state;
+	struct proc_stat self;
+
+	if (request->is_detached || request->is_kept)
+		return 0;
+	if (proc_read_stat(getpid(), &self, err) < 0)
+		return -1;
+	state->has_foreground = true;
+	state->foreground_pid = getpid();
+	state->foreground_ticks = self.start_ticks;
 	return 0;
 }
 
@@ -205,8 +213,7 @@ static int open_userns(struct making *making, struct error *err)
 }
 
 /* What the child needs before it can begin, and what cannot be looked at later. */
-static int launch(struct container *container, const struct container_request *request,
-                  struct making *making, struct error *err)
+static int launch(struct container *container, struct making *making, struct error *err)
 {
 	const struct spec *spec = &container->spec;
 	cleanup_close int v2 = cgroup_open_v2(&container->state.cgroup);
@@ -215,7 +222,7 @@ static int launch(struct container *container, const struct container_request *r
 	if (making->pid < 0)
 		return -1;
 	close(take_fd(making->sync[1]));
-	if (identify_process(container, request, making->pid, err) < 0 ||
+	if (identify_process(container, making->pid, err) < 0 ||
 	    exec_prepare_from_outside(&spec->process, making->pid, making->plan.proc, err) < 0)
 		return -1;
 	if (making->plan.has_new_userns &&
@@ -228,12 +235,14 @@ static int launch(struct container *container, const struct container_request *r
 }
 
 /* While the child makes its mounts: what must stand before anything else of the container runs. */
-static int record(struct container *container, struct making *making, struct error *err)
+static int record(struct container *container, const struct container_request *request,
+                  struct making *making, struct error *err)
 {
 	struct state *state = &container->state;
 	cleanup_free char *json = NULL;
 
-	if (state_begin_creating(state, &container->spec, err) < 0 || state_save(state, err) < 0 ||
+	if (identify_ourselves(container, request, err) < 0 ||
+	    state_begin_creating(state, &container->spec, err) < 0 || state_save(state, err) < 0 ||
 	    listener_describe(&making->plan.exec.listener, state, "creating", making->pid, err) < 0)
 		return -1;
 	if (container->hook_state < 0)
@@ -342,8 +351,8 @@ static int make(struct container *container, const struct container_request *req
 	state->bundle = xstrdup(request->bundle);
 	state->rootfs = xstrdup(making->plan.rootfs);
 	state->annotations = json_incref(container->spec.annotations);
-	if (prepare(container, request, making, err) < 0 ||
-	    launch(container, request, making, err) < 0 || record(container, making, err) < 0)
+	if (prepare(container, request, making, err) < 0 || launch(container, making, err) < 0 ||
+	    record(container, request, making, err) < 0)
 		return -1;
 	/* Before the program may run: whoever hears of it finds its pid. */
 	if (request->pid_file && write_pid_file(request->pid_file, making->pid, err) < 0)
