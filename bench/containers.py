@@ -115,9 +115,9 @@ def become(account):
 class Runtimes:
     """Who takes part, with a folder for states; {name: words before the verb}."""
 
-    def __init__(self, build, state):
+    def __init__(self, build, folder, state):
         # As it is installed: without what a debugger wants, which a sealed copy would carry too.
-        self.program = state / "locald-shim"
+        self.program = folder / "locald-shim"
         subprocess.run(["strip", "-o", self.program, build / "src/shim/locald-shim"], check=True)
         self.words = {"locald-shim": [str(self.program), "--root", str(state / "shim")]}
         self.missing = {}
@@ -277,19 +277,17 @@ def start_commands(runtimes, folder, with_podman):
     return commands
 
 
-def of_account(build, account, folder):
+def of_account(build, account, folder, state):
     """The tables of one user."""
     who = "as root" if account.uid == 0 else "as an ordinary user"
-    state = folder / "state"
-    state.mkdir()
-    runtimes = Runtimes(build, state)
+    runtimes = Runtimes(build, folder, state)
     once, stays = folder / "once", folder / "stays"
     for made, args in ((once, ("/bin/true",)), (stays, ("/bin/sleep", "3600"))):
         made.mkdir()
         bundle(made, account, args)
     commands, peak = start_commands(runtimes, once, account.uid == 0), compiled(folder, "peak")
     if not account.is_caller:
-        for path in [folder, *folder.rglob("*")]:
+        for path in [folder, state, *folder.rglob("*")]:
             if path != runtimes.program:  # as it is installed: nobody else's
                 os.chown(path, account.uid, account.gid, follow_symlinks=False)
     medians, reasons = in_child(starts, commands, account)
@@ -315,5 +313,7 @@ def bench(build):
     if ordinary and not ordinary.is_caller:
         chosen.append(ordinary)
     for account in chosen:
-        with tempfile.TemporaryDirectory(prefix="ld-bench-") as name:
-            yield from of_account(build, account, pathlib.Path(name))
+        # States are in memory, as they are in /run, where every runtime has them by default.
+        with tempfile.TemporaryDirectory(prefix="ld-bench-") as name, \
+                tempfile.TemporaryDirectory(prefix="ld-bench-", dir="/dev/shm") as state:
+            yield from of_account(build, account, pathlib.Path(name), pathlib.Path(state))
