@@ -254,6 +254,11 @@ char *paths_try_dir(const struct paths *paths)
 	return path_join(paths->state, "try");
 }
 
+char *paths_detached_dir(const struct paths *paths)
+{
+	return path_join(paths->state, "detached");
+}
+
 char *paths_build_cache(const struct paths *paths, const char *project, const char *service)
 {
 	return xasprintf("%s/builds/%s/%s", paths->cache, project, service);

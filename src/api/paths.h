@@ -66,6 +66,8 @@ char *paths_service_run(const struct paths *paths, const char *project,
                         const char *service) must_check;
 /* Of `locald try`: a folder for each one that runs, and what was tried last. */
 char *paths_try_dir(const struct paths *paths) must_check;
+/* Of `locald container run -d`: a folder for each container, which has its name. */
+char *paths_detached_dir(const struct paths *paths) must_check;
 char *paths_build_cache(const struct paths *paths, const char *project,
                         const char *service) must_check;
 

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -87,6 +88,20 @@ bool fs_is_dir(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+void fs_names(const char *dir, struct strv *out)
+{
+	DIR *stream = opendir(dir);
+	const struct dirent *entry;
+
+	if (!stream)
+		return;
+	while ((entry = readdir(stream)))
+		if (entry->d_name[0] != '.')
+			strv_add(out, entry->d_name);
+	closedir(stream);
+	strv_sort(out);
 }
 
 int fs_read_file(const char *path, size_t max, struct strbuf *out, struct error *err)

@@ -15,6 +15,7 @@
 
 struct error;
 struct strbuf;
+struct strv;
 
 /* a + "/" + b, without doubling the slash. */
 char *path_join(const char *a, const char *b) must_check;
@@ -29,6 +30,8 @@ char *path_absolute(const char *base, const char *path) must_check;
 
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
+/* What is in a folder, sorted and without hidden names; nothing where it cannot be read. */
+void fs_names(const char *dir, struct strv *out);
 
 int fs_read_file(const char *path, size_t max, struct strbuf *out, struct error *err);
 /* Temporary file in the same directory, fsync, rename. */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/containers.h"
 #include "config/project.h"
 
 /* The words of a command line, the last of which is to be completed. */
@@ -52,6 +53,15 @@ static void offer_services(struct cli *cli, struct strbuf *out, const char *curr
 		offer(out, current, (*service)->name, service_mode_name((*service)->mode));
 }
 
+static void offer_containers(struct cli *cli, struct strbuf *out, const char *current)
+{
+	cleanup(strv_release) struct strv names = STRV_INIT;
+
+	containers_names(cli, &names);
+	for (size_t i = 0; i < names.len; i++)
+		offer(out, current, names.items[i], "container");
+}
+
 static void offer_kind(struct cli *cli, struct strbuf *out, const char *current,
                        enum completion kind)
 {
@@ -66,6 +76,9 @@ static void offer_kind(struct cli *cli, struct strbuf *out, const char *current,
 		break;
 	case COMPLETE_SERVICES:
 		offer_services(cli, out, current);
+		break;
+	case COMPLETE_CONTAINERS:
+		offer_containers(cli, out, current);
 		break;
 	case COMPLETE_COMMANDS:
 		offer_commands(out, current, commands);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "cli/containers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,10 @@ static const struct option run_options[] = {
 	OPT_FLAG('i', "interactive", struct container_options, interactive,
                  "Pass standard input on"),
 	OPT_FLAG('t', "tty", struct container_options, tty, "Give it a terminal"),
-	OPT_FLAG('d', "detach", struct container_options, detach, "Not supported yet"),
-	OPT_FLAG(0, "rm", struct container_options, rm, "Remove it afterwards, as is always done"),
+	OPT_FLAG('d', "detach", struct container_options, detach,
+                 "Leave it running, and print its name"),
+	OPT_FLAG(0, "rm", struct container_options, rm,
+                 "Remove it afterwards, as is always done without -d"),
 	OPT_LIST('e', "env", struct container_options, env, "NAME[=VALUE]",
                  "Set a variable; without a value, as it is here", COMPLETE_NOTHING),
 	OPT_LIST('p', "publish", struct container_options, publish, "HOST:CONTAINER",
@@ -72,11 +75,7 @@ static int make_env(const struct container_options *opts, json_t *env, struct er
 
 static int check(const struct container_options *opts, struct error *err)
 {
-	if (opts->detach) {
-		error_set(err, ERR_UNSUPPORTED, "--detach is not supported yet");
-		return error_hint(err, "a service with `image` in a locald.toml goes on by itself");
-	}
-	if (opts->tty && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+	if (opts->tty && !opts->detach && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return error_set(err, ERR_USAGE, "--tty: this is no terminal");
 	return 0;
 }
@@ -116,9 +115,14 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	json_object_set_new(body, "publish",
 	                    cli_json_names(opts->publish.names.len, opts->publish.names.items));
 	json_set_bool(body, "terminal", opts->tty);
+	json_set_bool(body, "detach", opts->detach);
+	json_set_bool(body, "stdin", opts->interactive);
+	json_set_bool(body, "rm", opts->rm);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (texts[i].value)
 			json_set_str(body, texts[i].key, texts[i].value);
+	if (opts->detach)
+		return containers_start(cli, body, err);
 	if (!opts->interactive && !opts->tty && close_input(err) < 0)
 		return -1;
 	return cli_run_told(cli, "/v1/container", body, err);
@@ -128,9 +132,11 @@ static const struct command run_command = {
 	.name = "run",
 	.summary = "Run a container of an image, outside of any project",
 	.usage = "IMAGE [COMMAND…]",
-	.about = "The image is one of the store, or is pulled. Options come before it; what\n"
-		 "follows is passed on as it is. The container ends with the command and leaves\n"
-		 "nothing but its named volumes; the exit code is the container's.",
+	.about =
+		"The image is one of the store, or is pulled. Options come before it; what\n"
+		"follows is passed on as it is. The container ends with the command and leaves\n"
+		"nothing but its named volumes; the exit code is the container's. With -d it goes\n"
+		"on by itself, like a service: `container list`, `logs`, `exec`, `stop` and `rm`.",
 	.options = run_options,
 	.options_size = sizeof(struct container_options),
 	.release = release,
@@ -143,7 +149,10 @@ static const struct command run_command = {
 	.run = run,
 };
 
-static const struct command *const subcommands[] = {&run_command, NULL};
+static const struct command *const subcommands[] = {
+	&container_attach, &container_exec, &container_list, &container_logs,
+	&container_rm,     &run_command,    &container_stop, NULL,
+};
 
 static const char *const examples[] = {
 	"locald container run -it docker.io/library/debian:12 bash",
@@ -151,12 +160,14 @@ static const char *const examples[] = {
 	"locald container run -p 8080:80 -v ./site:/usr/share/nginx/html:ro "
 	"docker.io/library/nginx",
 	"a server on http://127.0.0.1:8080",
+	"locald container run -d --name cache docker.io/library/redis",
+	"a container that goes on; `locald container logs -f cache` follows it",
 	NULL,
 };
 
 const struct command cmd_container = {
 	.name = "container",
-	.summary = "Containers outside of any project: run",
+	.summary = "Containers outside of any project: run, list, logs, exec, attach, stop, rm",
 	.examples = examples,
 	.commands = subcommands,
 };

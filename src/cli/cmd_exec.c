@@ -5,11 +5,7 @@
 #include "base/strbuf.h"
 #include "cli/execute.h"
 
-struct exec_options {
-	bool shell;
-};
-
-static const struct option options[] = {
+const struct option exec_options[] = {
 	OPT_FLAG(0, "shell", struct exec_options, shell, "The words are a text for sh"),
 	OPT_END,
 };
@@ -91,7 +87,7 @@ const struct command cmd_exec = {
 		 "for a service in a container it runs in that container. `locald run` is for\n"
 		 "services that do not run.",
 	.examples = examples,
-	.options = options,
+	.options = exec_options,
 	.options_size = sizeof(struct exec_options),
 	.min_args = 2,
 	.max_args = -1,

@@ -155,13 +155,6 @@ static int run(struct cli *cli, int argc, char **argv, void *values, struct erro
 	return r;
 }
 
-static void set_defaults(void *values)
-{
-	struct log_options *options = values;
-
-	options->lines = -1;
-}
-
 static const char *const examples[] = {
 	"locald logs",
 	"the last lines of all services, merged",
@@ -187,7 +180,7 @@ const struct command cmd_logs = {
 	.examples = examples,
 	.options = log_options_table,
 	.options_size = sizeof(struct log_options),
-	.set_defaults = set_defaults,
+	.set_defaults = log_options_defaults,
 	.max_args = -1,
 	.machine = MACHINE_EVENTS,
 	.complete = COMPLETE_SERVICES,

@@ -5,6 +5,12 @@
 
 struct progress;
 
+struct exec_options {
+	bool shell;
+};
+
+extern const struct option exec_options[];
+
 /* Keep alphabetized. */
 extern const struct command cmd_add;
 extern const struct command cmd_build;

@@ -6,7 +6,6 @@
 #include "cli/cli.h"
 #include "config/project.h"
 
-#include <dirent.h>
 #include <fnmatch.h>
 
 void log_names_release(struct log_names *names)
@@ -19,17 +18,13 @@ void log_names_release(struct log_names *names)
 static char *find_id(const struct cli *cli, const char *logs)
 {
 	cleanup_free char *any = paths_project_id("", cli->root);
-	DIR *stream = opendir(logs);
-	const struct dirent *entry;
-	char *found = NULL;
+	cleanup(strv_release) struct strv ids = STRV_INIT;
 
-	if (!stream)
-		return NULL;
-	while (!found && (entry = readdir(stream)))
-		if (str_ends(entry->d_name, any))
-			found = xstrdup(entry->d_name);
-	closedir(stream);
-	return found;
+	fs_names(logs, &ids);
+	for (size_t i = 0; i < ids.len; i++)
+		if (str_ends(ids.items[i], any))
+			return xstrdup(ids.items[i]);
+	return NULL;
 }
 
 /* What has a log; `services` has the name of the service at the same index, `web` of `web-2`. */
@@ -66,17 +61,13 @@ static char *read_files(struct cli *cli, struct known *known)
 static bool add_folders(const char *dir, struct known *known)
 {
 	cleanup(strv_release) struct strv found = STRV_INIT;
-	DIR *stream = opendir(dir);
-	const struct dirent *entry;
 
-	if (!stream)
+	if (!fs_is_dir(dir))
 		return false;
-	while ((entry = readdir(stream)))
-		if (entry->d_name[0] != '.' && !strv_has(&known->logs, entry->d_name))
-			strv_add(&found, entry->d_name);
-	closedir(stream);
-	strv_sort(&found);
+	fs_names(dir, &found);
 	for (size_t i = 0; i < found.len; i++) {
+		if (strv_has(&known->logs, found.items[i]))
+			continue;
 		strv_add(&known->logs, found.items[i]);
 		strv_add(&known->services, found.items[i]);
 	}

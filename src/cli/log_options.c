@@ -118,6 +118,13 @@ static int set_times(const struct log_options *options, struct log_filter *ret, 
 	return 0;
 }
 
+void log_options_defaults(void *values)
+{
+	struct log_options *options = values;
+
+	options->lines = -1;
+}
+
 int log_options_filter(const struct log_options *options, regex_t *pattern, struct log_filter *ret,
                        struct error *err)
 {

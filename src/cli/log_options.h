@@ -15,6 +15,7 @@ struct log_options {
 };
 
 extern const struct option log_options_table[];
+void log_options_defaults(void *options);
 
 /* The filter borrows `pattern`, compiled when there is one: then regfree() it. */
 int log_options_filter(const struct log_options *options, regex_t *pattern, struct log_filter *ret,

@@ -40,6 +40,7 @@ enum completion {
 	COMPLETE_FILES,
 	COMPLETE_DIRS,
 	COMPLETE_SERVICES,
+	COMPLETE_CONTAINERS, /* detached ones */
 	COMPLETE_COMMANDS,
 };
 

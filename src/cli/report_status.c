@@ -9,43 +9,6 @@
 
 #include <inttypes.h>
 
-static char *state_cell(const json_t *service, const struct style *style)
-{
-	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
-	cleanup_free char *state = service_text(service, "state", "unknown");
-	enum colour colour = json_get_bool(service, "ready", false) ? COLOUR_GREEN
-	                     : service_is_failed(service)           ? COLOUR_RED
-	                     : service_is_at_rest(service)          ? COLOUR_DIM
-	                                                            : COLOUR_YELLOW;
-
-	style_text(&out, style, colour, state);
-	return strbuf_detach(&out);
-}
-
-/* "exit 1, 8s ago, next try in 4s" */
-static void add_last_exit(struct strbuf *out, const json_t *service)
-{
-	const json_t *last = json_object_get(service, "last_exit");
-	int64_t next = json_get_int(service, "next_try_ms", -1);
-	int64_t signo = json_get_int(last, "signal", 0);
-
-	if (!json_is_object(last))
-		service_add_text(out, json_get_str(service, "detail", ""));
-	else if (signo > 0)
-		strbuf_addf(out, "signal %" PRId64, signo);
-	else
-		strbuf_addf(out, "exit %" PRId64, json_get_int(last, "code", 0));
-	if (json_is_integer(json_object_get(last, "ago_ms"))) {
-		strbuf_adds(out, ", ");
-		style_age(out, json_get_int(last, "ago_ms", 0));
-		strbuf_adds(out, " ago");
-	}
-	if (next >= 0) {
-		strbuf_adds(out, out->len > 0 ? ", next try in " : "next try in ");
-		style_duration(out, next);
-	}
-}
-
 static char *health_cell(const json_t *service)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
@@ -53,7 +16,7 @@ static char *health_cell(const json_t *service)
 	const char *kind = json_get_str(health, "kind", "none");
 
 	if (str_eq(service_state(service), "crashed")) {
-		add_last_exit(&out, service);
+		service_add_last_exit(&out, service);
 	} else if (json_get_bool(service, "ready", false) && !str_eq(kind, "none")) {
 		strbuf_adds(&out, "ok ");
 		service_add_text(&out, kind);
@@ -64,15 +27,6 @@ static char *health_cell(const json_t *service)
 	} else {
 		service_add_text(&out, json_get_str(service, "detail", ""));
 	}
-	return strbuf_detach(&out);
-}
-
-static char *uptime_cell(const json_t *service)
-{
-	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
-
-	if (json_is_integer(json_object_get(service, "uptime_ms")))
-		style_age(&out, json_get_int(service, "uptime_ms", 0));
 	return strbuf_detach(&out);
 }
 
@@ -132,9 +86,9 @@ static void add_table(const json_t *services, const struct style *style, struct 
 	json_array_foreach(services, i, service) {
 		table_add(&table, service_text(service, "name", "?"));
 		table_add(&table, with_mode ? service_text(service, "mode", "") : xstrdup(""));
-		table_add(&table, state_cell(service, style));
+		table_add(&table, service_state_cell(service, style));
 		table_add(&table, health_cell(service));
-		table_add(&table, uptime_cell(service));
+		table_add(&table, service_uptime_cell(service));
 		table_add(&table, number_cell(service, "pid"));
 		table_add(&table, cpu_cell(service));
 		table_add(&table, memory_cell(service));

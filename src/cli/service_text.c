@@ -72,6 +72,51 @@ char *service_address(const json_t *service, const struct style *style)
 	return strbuf_detach(&out);
 }
 
+char *service_state_cell(const json_t *service, const struct style *style)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+	cleanup_free char *state = service_text(service, "state", "unknown");
+	enum colour colour = json_get_bool(service, "ready", false) ? COLOUR_GREEN
+	                     : service_is_failed(service)           ? COLOUR_RED
+	                     : service_is_at_rest(service)          ? COLOUR_DIM
+	                                                            : COLOUR_YELLOW;
+
+	style_text(&out, style, colour, state);
+	return strbuf_detach(&out);
+}
+
+void service_add_last_exit(struct strbuf *out, const json_t *service)
+{
+	const json_t *last = json_object_get(service, "last_exit");
+	int64_t next = json_get_int(service, "next_try_ms", -1);
+	int64_t signo = json_get_int(last, "signal", 0);
+
+	if (!json_is_object(last))
+		service_add_text(out, json_get_str(service, "detail", ""));
+	else if (signo > 0)
+		strbuf_addf(out, "signal %" PRId64, signo);
+	else
+		strbuf_addf(out, "exit %" PRId64, json_get_int(last, "code", 0));
+	if (json_is_integer(json_object_get(last, "ago_ms"))) {
+		strbuf_adds(out, ", ");
+		style_age(out, json_get_int(last, "ago_ms", 0));
+		strbuf_adds(out, " ago");
+	}
+	if (next >= 0) {
+		strbuf_adds(out, out->len > 0 ? ", next try in " : "next try in ");
+		style_duration(out, next);
+	}
+}
+
+char *service_uptime_cell(const json_t *service)
+{
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
+
+	if (json_is_integer(json_object_get(service, "uptime_ms")))
+		style_age(&out, json_get_int(service, "uptime_ms", 0));
+	return strbuf_detach(&out);
+}
+
 bool services_have_container(const json_t *services)
 {
 	const json_t *service;

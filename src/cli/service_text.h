@@ -26,5 +26,10 @@ void service_add_text(struct strbuf *out, const char *text);
 char *service_text(const json_t *object, const char *key, const char *def) must_check;
 /* Where it can be reached: its URL, else its port on loopback. */
 char *service_address(const json_t *service, const struct style *style) must_check;
+/* Its state in its colour; how long it has run. */
+char *service_state_cell(const json_t *service, const struct style *style) must_check;
+char *service_uptime_cell(const json_t *service) must_check;
+/* "exit 1, 8s ago, next try in 4s" */
+void service_add_last_exit(struct strbuf *out, const json_t *service);
 /* "  NAME  WARNING" for each of its warnings, one a line. */
 void service_add_warnings(struct strbuf *out, const json_t *service);

@@ -92,6 +92,12 @@ static json_t *make_hosts(const json_t *network)
 	return hosts;
 }
 
+/* Nobody looks when it listens: its ports take connections from the start. */
+static bool is_open(const json_t *network)
+{
+	return json_get_bool(network, "open", false);
+}
+
 /* Nobody comes in, and there is nobody to call. */
 static bool is_alone(const json_t *network)
 {
@@ -111,14 +117,13 @@ static int make_end_command(const struct daemon *daemon, const char *id,
 	return 0;
 }
 
-int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
-                           struct error *err)
+int container_network_fill(struct daemon *daemon, json_t *params, const char *id, struct error *err)
 {
 	const json_t *network = json_object_get(params, "network");
 	cleanup(strv_release) struct strv args = STRV_INIT, end = STRV_INIT;
 	cleanup(outbound_release) struct outbound outbound = {0};
 	const struct registration registration = {
-		.id = id, .network = network, .is_open = is_open, .outbound = &outbound};
+		.id = id, .network = network, .is_open = is_open(network), .outbound = &outbound};
 	json_t *filled;
 
 	if (!network)
@@ -166,7 +171,8 @@ static int register_one(struct daemon *daemon, const char *project,
 	cleanup(strv_release) struct strv args = STRV_INIT;
 	const struct registration registration = {.id = id,
 	                                          .network = network,
-	                                          .is_open = service->inside_port > 0,
+	                                          .is_open = service->inside_port > 0 ||
+	                                                     is_open(network),
 	                                          .inside_port = service->inside_port};
 	struct child_spec spec = {0};
 	struct registering *registering;

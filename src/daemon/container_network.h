@@ -12,9 +12,9 @@ struct error;
 /*
  * "network" in the parameters of a bundle job, as compose_network() made it, becomes what
  * the job needs: {"hook":[argument,…], "hosts":["address name",…]}.  The relay is started
- * where there is none.  is_open: its ports take connections at once, nobody says when.
+ * where there is none.  With "open" its ports take connections at once, nobody says when.
  */
-int container_network_fill(struct daemon *daemon, json_t *params, const char *id, bool is_open,
+int container_network_fill(struct daemon *daemon, json_t *params, const char *id,
                            struct error *err);
 
 /* What runs from before this daemon is carried again, if its relay has died meanwhile. */

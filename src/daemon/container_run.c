@@ -8,6 +8,7 @@
 #include "config/project.h"
 #include "daemon/container_plan.h"
 #include "daemon/daemon.h"
+#include "daemon/detached.h"
 #include "daemon/job_child.h"
 #include "daemon/reply.h"
 #include "daemon/run_container.h"
@@ -21,6 +22,8 @@ struct container_run {
 	struct http_exchange *x;
 	char *name;
 	json_t *bundle;
+	bool is_detached, has_stdin, is_removed_after;
+	bool has_made_up_name;
 	struct job_child *job; /* the pull */
 };
 
@@ -54,13 +57,29 @@ static void on_line(json_t *line, void *data)
 	reply_line(run->x, json_incref(line));
 }
 
+static void begin_detached(struct container_run *run, const json_t *defaults)
+{
+	const struct detached_request request = {
+		.name = run->has_made_up_name ? NULL : run->name,
+		.stem = run->name,
+		.bundle = run->bundle,
+		.defaults = defaults,
+		.has_stdin = run->has_stdin,
+		.is_removed_after = run->is_removed_after,
+	};
+
+	detached_begin(run->daemon, run->x, &request);
+}
+
 static void on_pulled(json_t *result, void *data)
 {
 	struct container_run *run = data;
 	cleanup(error_release) struct error err = ERROR_INIT;
 
 	run->job = NULL;
-	if (json_get_bool(result, "ok", false)) {
+	if (json_get_bool(result, "ok", false) && run->is_detached) {
+		begin_detached(run, json_object_get(result, "defaults"));
+	} else if (json_get_bool(result, "ok", false)) {
 		run_container_begin(run->daemon, run->x, CONTAINER_RUN_PROJECT, run->name,
 		                    run->bundle);
 	} else {
@@ -146,8 +165,8 @@ static int make_network(const json_t *request, json_t **ret, struct error *err)
 		if (add_publication(texts.items[i], publish, err) < 0)
 			return -1;
 	if (!str_eq(kind, "host"))
-		*ret = json_pack("{s:b, s:O, s:[]}", "alone", str_eq(kind, "none"), "publish",
-		                 publish, "peers");
+		*ret = json_pack("{s:b, s:b, s:O, s:[]}", "alone", str_eq(kind, "none"), "open", 1,
+		                 "publish", publish, "peers");
 	return 0;
 }
 
@@ -227,7 +246,12 @@ static int start(struct container_run *run, const json_t *request, struct error 
 		return error_set(err, ERR_USAGE, "--name %s: letters, digits, - and _ make a name",
 		                 name);
 	run->name = name ? xstrdup(name) : name_of(image);
-	if (make_bundle(run->daemon, request, run->bundle, err) < 0)
+	run->has_made_up_name = !name;
+	run->is_detached = json_get_bool(request, "detach", false);
+	run->has_stdin = json_get_bool(request, "stdin", false);
+	run->is_removed_after = json_get_bool(request, "rm", false);
+	if (make_bundle(run->daemon, request, run->bundle, err) < 0 ||
+	    (run->is_detached && detached_check(run->daemon, name, run->bundle, err) < 0))
 		return -1;
 	params = json_pack("{s:s, s:s, s:b}", "store", store, "reference", image, "if_missing", 1);
 	run->job = job_child_start(run->daemon->loop, run->daemon->self, "image-pull", params,

@@ -10,6 +10,8 @@
 #include "daemon/container_plan.h"
 #include "daemon/container_removal.h"
 #include "daemon/container_run.h"
+#include "daemon/detached.h"
+#include "daemon/detached_removal.h"
 #include "daemon/events.h"
 #include "daemon/live.h"
 #include "daemon/methods.h"
@@ -82,6 +84,15 @@ int daemon_save_project(struct daemon *daemon, const struct project *project, st
 	return 0;
 }
 
+int daemon_drop_saved(struct daemon *daemon, const char *id, struct error *err)
+{
+	cleanup_free char *path = project_file(daemon, id);
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "%s", path);
+	return state_db_drop_project(daemon->db, id, err);
+}
+
 static void replace_project(struct daemon *daemon, struct project *project)
 {
 	array_foreach(slot, &daemon->projects) {
@@ -139,7 +150,7 @@ static int adopt_project(struct daemon *daemon, struct project *project, struct 
 {
 	struct memory_list memory = {0};
 	int result = state_db_each_run(daemon->db, project->id, collect_memory, &memory, err);
-	bool is_approved = live_is_approved(daemon, project);
+	bool is_approved = detached_is(daemon, project) || live_is_approved(daemon, project);
 
 	/* What runs goes on; what does not is not started with content nobody has agreed to. */
 	array_foreach(item, &memory.items) {
@@ -248,6 +259,7 @@ static void on_state(const char *project, const struct service_snapshot *service
 	events_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
 	container_removal_on_state(daemon, project, service);
+	detached_on_state(daemon, project, service);
 	if (daemon->is_settling && is_settled(daemon))
 		loop_stop(daemon->loop, 0);
 }
@@ -444,6 +456,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	container_networks_restore(daemon);
 	watch_projects(daemon);
 	container_removal_sweep(daemon);
+	detached_removal_sweep(daemon);
 	send_routes(daemon->route_timer, daemon);
 	return 0;
 }
@@ -490,6 +503,7 @@ void daemon_release(struct daemon *daemon)
 	events_release(daemon);
 	project_ops_release(daemon);
 	container_runs_release(daemon);
+	detached_release(daemon);
 	run_containers_release(daemon);
 	waits_release(daemon);
 	prepare_release(daemon);

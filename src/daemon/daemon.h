@@ -20,6 +20,8 @@
 
 struct container_removal;
 struct container_run;
+struct detached_removal;
+struct detached_start;
 struct error;
 struct event_client;
 struct file_watch;
@@ -59,6 +61,8 @@ struct daemon {
 	ARRAY(struct run_container *) run_containers;
 	ARRAY(struct container_run *) container_runs;
 	ARRAY(struct container_removal *) removals; /* container_removal.h */
+	ARRAY(struct detached_start *) detached_starts;
+	ARRAY(struct detached_removal *) detached_removals;
 	void (*removals_done)(void *data);
 	void *removals_data;
 	struct file_watch *files; /* NULL: no inotify, files are looked at */
@@ -85,6 +89,9 @@ struct project *daemon_find_project_at(struct daemon *daemon, const char *root);
 int daemon_put_project(struct daemon *daemon, struct project *project, struct error *err);
 /* What of it has changed in place. */
 int daemon_save_project(struct daemon *daemon, const struct project *project, struct error *err);
+
+/* Forgets what is saved of it. */
+int daemon_drop_saved(struct daemon *daemon, const char *id, struct error *err);
 
 /* Sends the proxy a new table soon; cheap, may be called for every change. */
 void daemon_routes_changed(struct daemon *daemon);

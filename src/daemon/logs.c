@@ -11,8 +11,6 @@
 #include "service/log_json.h"
 #include "service/log_query.h"
 
-#include <dirent.h>
-
 #define RECORDS_DEFAULT 200
 #define RECORDS_MAX     100000
 
@@ -142,18 +140,11 @@ static void known_services(const struct log_view *view, const struct project *pr
 {
 	cleanup_free char *dir = path_join(view->daemon->paths.state, "logs");
 	cleanup_free char *own = path_join(dir, project->id);
-	const struct dirent *entry;
-	DIR *stream;
 
 	array_foreach(plan, &project->plans)
 		strv_add(out, plan->name);
-	if (out->len > 0 || !(stream = opendir(own)))
-		return;
-	while ((entry = readdir(stream)))
-		if (entry->d_name[0] != '.')
-			strv_add(out, entry->d_name);
-	closedir(stream);
-	strv_sort(out);
+	if (out->len == 0)
+		fs_names(own, out);
 }
 
 static int choose_services(struct log_view *view, const struct project *project, const char *target,

@@ -8,6 +8,8 @@
 #include "daemon/container_run.h"
 #include "daemon/context.h"
 #include "daemon/daemon.h"
+#include "daemon/detached.h"
+#include "daemon/detached_removal.h"
 #include "daemon/events.h"
 #include "daemon/jobs.h"
 #include "daemon/logs.h"
@@ -69,6 +71,17 @@ static void container(struct daemon *daemon, struct http_exchange *x, const stru
 	container_run_begin(daemon, x, call->body);
 }
 
+static void containers(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	detached_list(daemon, x);
+}
+
+static void remove_container(struct daemon *daemon, struct http_exchange *x,
+                             const struct call *call)
+{
+	detached_remove(daemon, x, call->body);
+}
+
 static void context(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	context_reply(daemon, x, call->target);
@@ -113,6 +126,7 @@ static const struct method {
 	const char *verb, *path;
 	method_fn *fn;
 } methods[] = {
+	{"GET", "/v1/containers", containers},
 	{"GET", "/v1/context", context},
 	{"GET", "/v1/events", events},
 	{"GET", "/v1/logs", logs},
@@ -120,6 +134,7 @@ static const struct method {
 	{"GET", "/v1/status", status},
 	{"GET", "/v1/why", why},
 	{"POST", "/v1/container", container},
+	{"POST", "/v1/container/remove", remove_container},
 	{"POST", "/v1/jobs", jobs},
 	{"POST", "/v1/restart", restart},
 	{"POST", "/v1/run", run},

@@ -175,7 +175,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	json_set_str(params, "shim", shim);
 	json_set_str(params, "root_memory", memory);
 	add_notify(daemon, project, service, params);
-	if (container_network_fill(daemon, params, preparation->container, false, err) < 0)
+	if (container_network_fill(daemon, params, preparation->container, err) < 0)
 		return -1;
 	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
 	                                   &job_callbacks, preparation, err);

@@ -315,6 +315,7 @@ json_t *project_to_json(const struct project *project)
 		if (extra->image_defaults)
 			json_object_set(item, "image_defaults", extra->image_defaults);
 		json_object_set_new(item, "warnings", json_from_strv(&extra->warnings));
+		json_set_bool(item, "is_removed_after", extra->is_removed_after);
 		json_set_str(item, "made_of", extra->made_of);
 		json_object_set_new(item, "watch", watch_rule_to_json(&extra->watch));
 		json_array_append_new(services, item);
@@ -360,6 +361,7 @@ static int services_from_json(const json_t *services, struct project *project, s
 		extra->data = json_incref(json_object_get(item, "data"));
 		extra->image = dup_str(item, "image");
 		extra->image_defaults = json_incref(json_object_get(item, "image_defaults"));
+		extra->is_removed_after = json_get_bool(item, "is_removed_after", false);
 		extra->made_of = dup_str(item, "made_of");
 		if (plan_from_json(item, plan, err) < 0 ||
 		    watch_rule_from_json(json_object_get(item, "watch"), &extra->watch, err) < 0 ||

@@ -26,6 +26,7 @@ struct service_extra {
 	json_t *image_defaults; /* … and what it says about running it; else NULL */
 	struct strv warnings;   /* of its container, from when its bundle was made last */
 	struct watch_rule watch;
+	bool is_removed_after; /* a detached container, which goes with its end */
 	char *made_of; /* JSON: what the fingerprint was made of, to say later what changed */
 };
 

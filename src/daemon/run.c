@@ -75,8 +75,11 @@ static void set_container_args(const struct service_config *service, const struc
 
 static void answer_container(struct project_op *op, const struct strv *argv, json_t *bundle)
 {
+	json_t *network = json_object_get(bundle, "network");
 	struct http_exchange *x = take_ptr(op->x);
 
+	if (network)
+		json_set_bool(network, "open", true);
 	set_container_args(project_service(op->config, op->run_service), argv, bundle);
 	json_set_bool(bundle, "terminal", json_get_bool(op->run_request, "terminal", false));
 	run_container_begin(op->daemon, x, op->project_id, op->run_service, bundle);

@@ -186,7 +186,7 @@ static int start_bundle(struct run_container *run, const char *service, const js
 	json_set_str(params, "hostname", service);
 	json_set_str(params, "shim", shim);
 	json_set_str(params, "root_memory", memory);
-	if (container_network_fill(daemon, params, run->id, true, err) < 0)
+	if (container_network_fill(daemon, params, run->id, err) < 0)
 		return -1;
 	run->job = job_child_start(daemon->loop, daemon->self, "bundle", params, &bundle_callbacks,
 	                           run, err);

@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+from support import images
+from support.sandbox import Project
+
 APPS = pathlib.Path(__file__).resolve().parent.parent.parent / "support/apps"
 
 
@@ -43,3 +46,19 @@ def chain(sandbox):
         command = "python3 app.py db"
         env = { DELAY = "0.5" }
     """))
+
+
+@pytest.fixture(scope="module")
+def store(shared_sandbox):
+    """A sandbox with the image `base`."""
+    shared_sandbox.run("image", "import", str(images.busybox_tar(shared_sandbox.root / "base.tar")), "base")
+    return shared_sandbox
+
+
+@pytest.fixture(scope="module")
+def place(store):
+    """A folder that is no project, in a sandbox that has the image `base`."""
+    folder = store.root / "elsewhere"
+    folder.mkdir()
+    store.own(folder)
+    return Project(store, folder)

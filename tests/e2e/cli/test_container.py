@@ -64,17 +64,15 @@ BUILDER = """
 
 
 @pytest.fixture(scope="module")
-def store(shared_sandbox):
+def store(shared_sandbox, store):
     """A sandbox whose store has the image `base` and the builder `pages`."""
-    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
-    shared_sandbox.run("image", "import", str(tar), "base")
-    folder = Project(shared_sandbox, shared_sandbox.root / "builder")
+    folder = Project(store, store.root / "builder")
     folder.write("builder.toml", BUILDER)
     folder.write("buildpack/buildpack.toml", BUILDPACK)
     folder.write("buildpack/bin/detect", DETECT, mode=0o755)
     folder.write("buildpack/bin/build", BUILD.replace("\n    ", "\n"), mode=0o755)
-    shared_sandbox.run("builder", "create", "pages", "-c", str(folder.folder / "builder.toml"))
-    return shared_sandbox
+    store.run("builder", "create", "pages", "-c", str(folder.folder / "builder.toml"))
+    return store
 
 
 def image_project(store, name, extra=""):

@@ -9,21 +9,9 @@ import termios
 
 import pytest
 
-from support import images, web as http
+from support import web as http
 from support.pty import Terminal
-from support.sandbox import Project
 from support.waiting import until
-
-
-@pytest.fixture(scope="module")
-def place(shared_sandbox):
-    """A folder that is no project, in a sandbox that has the image `base`."""
-    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
-    shared_sandbox.run("image", "import", str(tar), "base")
-    folder = shared_sandbox.root / "elsewhere"
-    folder.mkdir()
-    shared_sandbox.own(folder)
-    return Project(shared_sandbox, folder)
 
 
 def run(place, *words, **options):
@@ -123,7 +111,6 @@ def test_an_image_is_pulled(place, registry):
     (["-p", "8080:80", "--network", "host", "base"], 2, "private"),
     (["-v", "../x:/x", "base"], 2, "`..`"),
     (["-v", "./missing:/x", "base"], None, "missing"),
-    (["-d", "base"], 2, "--detach"),
     (["-t", "base"], 2, "no terminal"),
     (["--network", "bridge", "base"], 2, "bridge"),
     (["base", "no-such-command"], 127, "no-such-command"),

@@ -8,17 +8,9 @@ import subprocess
 
 import pytest
 
-from support import images
 from support.waiting import until
 
 TREE = "setsid sleep 600 & (sleep 601 &) ; sleep 602 & echo up; wait"
-
-
-@pytest.fixture(scope="module")
-def store(shared_sandbox):
-    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
-    shared_sandbox.run("image", "import", str(tar), "base")
-    return shared_sandbox
 
 
 def children(pid):

@@ -5,19 +5,10 @@ import os
 
 import pytest
 
-from support import images
 from support.waiting import until
 
 
 NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def store(shared_sandbox):
-    """A sandbox with the image `base`."""
-    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
-    shared_sandbox.run("image", "import", str(tar), "base")
-    return shared_sandbox
 
 
 @pytest.fixture

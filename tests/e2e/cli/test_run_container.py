@@ -5,19 +5,10 @@ import signal
 
 import pytest
 
-from support import images
 from support.pty import Terminal
 from support.waiting import until
 
 SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
-
-
-@pytest.fixture(scope="module")
-def store(shared_sandbox):
-    """A sandbox whose store has the image `base`."""
-    tar = images.busybox_tar(shared_sandbox.root / "base.tar")
-    shared_sandbox.run("image", "import", str(tar), "base")
-    return shared_sandbox
 
 
 @pytest.fixture

@@ -1,0 +1,345 @@
+#include "daemon/detached.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "config/project.h"
+#include "daemon/compose.h"
+#include "daemon/container_plan.h"
+#include "daemon/daemon.h"
+#include "daemon/detached_removal.h"
+#include "daemon/reply.h"
+#include "daemon/status.h"
+#include "net/http_server.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+struct detached_start {
+	struct daemon *daemon;
+	struct http_exchange *x; /* NULL once it was answered, or the client has gone */
+	char *id, *name;
+};
+
+static void forget(struct detached_start *start)
+{
+	struct daemon *daemon = start->daemon;
+
+	array_foreach(slot, &daemon->detached_starts) {
+		if (*slot != start)
+			continue;
+		array_remove(&daemon->detached_starts, slot);
+		break;
+	}
+	free(start->id);
+	free(start->name);
+	free(start);
+}
+
+static void answer(struct detached_start *start, const char *end)
+{
+	json_t *result = reply_result(NULL, NULL), *container = json_object();
+
+	json_set_str(container, "name", start->name);
+	json_set_str(container, "ended", end);
+	json_object_set_new(result, "container", container);
+	reply_line(start->x, result);
+	if (start->x)
+		http_stream_end(take_ptr(start->x));
+}
+
+/* Who asked for it has gone; the container stays. */
+static void on_client_gone(struct http_exchange *x, void *data)
+{
+	struct detached_start *start = data;
+
+	start->x = NULL;
+}
+
+static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
+
+/* --- names --- */
+
+char *detached_root(const struct daemon *daemon, const char *name)
+{
+	cleanup_free char *dir = paths_detached_dir(&daemon->paths);
+
+	return path_join(dir, name);
+}
+
+bool detached_is(const struct daemon *daemon, const struct project *project)
+{
+	cleanup_free char *dir = paths_detached_dir(&daemon->paths);
+	cleanup_free char *parent = path_dir(project->root);
+
+	return str_eq(dir, parent);
+}
+
+static int taken(const char *name, struct error *err)
+{
+	error_set(err, ERR_CONFLICT, "there is a container `%s`", name);
+	return error_hint(err, "`locald container rm %s`, or give this one another --name", name);
+}
+
+/* The folder is the name's: who makes it has it. */
+static int take_name(const struct daemon *daemon, const char *name, struct error *err)
+{
+	cleanup_free char *dir = paths_detached_dir(&daemon->paths);
+	cleanup_free char *root = detached_root(daemon, name);
+
+	if (fs_mkdirs_private(dir, err) < 0)
+		return -1;
+	if (mkdir(root, 0700) == 0)
+		return 0;
+	return errno == EEXIST ? taken(name, err) : error_errno(err, errno, "%s", root);
+}
+
+static char *make_name(const struct daemon *daemon, const char *stem, struct error *err)
+{
+	for (int n = 1;; n++) {
+		cleanup_free char *name = n == 1 ? xstrdup(stem) : xasprintf("%s-%d", stem, n);
+
+		if (take_name(daemon, name, err) == 0)
+			return take_ptr(name);
+		if (err->code != ERR_CONFLICT)
+			return NULL;
+		error_release(err);
+		*err = (struct error)ERROR_INIT;
+	}
+}
+
+int detached_check(struct daemon *daemon, const char *name, const json_t *bundle, struct error *err)
+{
+	cleanup_free char *root = name ? detached_root(daemon, name) : NULL;
+	const json_t *pair;
+	size_t i;
+
+	if (root && fs_exists(root))
+		return taken(name, err);
+	json_array_foreach(json_object_get(json_object_get(bundle, "network"), "publish"), i,
+	                   pair) {
+		const struct service_plan port = {
+			.port = (int)json_integer_value(json_array_get(pair, 0)),
+		};
+
+		if (daemon->world.port_check(&port, daemon->world.data, err) < 0)
+			return error_wrap(err, "--publish");
+	}
+	return 0;
+}
+
+/* --- the project of one service --- */
+
+static void set_fingerprint(struct service_plan *plan, const json_t *bundle)
+{
+	cleanup_json json_t *json = plan_to_json(plan);
+	cleanup_free char *text = NULL;
+	char digest[SHA256_DIGEST_SIZE];
+
+	json_object_set(json, "bundle", (json_t *)bundle);
+	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	sha256_digest_of(text, strlen(text), digest);
+	plan->fingerprint = xstrdup(digest);
+}
+
+/* The image's own ideas of how it is stopped and asked for its health. */
+static int adapt(const struct daemon *daemon, const struct project *project, const json_t *defaults,
+                 struct service_plan *plan, struct error *err)
+{
+	const struct service_config service = {.name = plan->name};
+	cleanup_json json_t *images =
+		json_pack("{s:O*}", plan->name, defaults ? defaults : json_null());
+	const struct compose_request request = {
+		.project_id = project->id, .paths = &daemon->paths, .image_defaults = images};
+
+	return container_plan_adapt(&request, &service, plan, err);
+}
+
+static struct project *make_project(const struct daemon *daemon, const char *name,
+                                    const struct detached_request *request, struct error *err)
+{
+	cleanup_free char *root = detached_root(daemon, name);
+	cleanup_free char *id = paths_project_id(name, root);
+	struct project *project = project_new(id, root, name, "localhost");
+	struct service_plan *plan = array_add(&project->plans);
+	struct service_extra *extra = array_add(&project->extras);
+
+	service_plan_init(plan, name);
+	plan->mode = PLAN_CONTAINER;
+	plan->cwd = xstrdup(root);
+	plan->needs_prepare = true;
+	plan->restart = PLAN_RESTART_NO;
+	plan->tty = json_get_bool(request->bundle, "terminal", false);
+	plan->has_stdin = request->has_stdin;
+	plan->has_own_network = json_object_get(request->bundle, "network") != NULL;
+	extra->bundle = json_deep_copy(request->bundle);
+	extra->image_defaults = json_incref((json_t *)request->defaults);
+	extra->is_removed_after = request->is_removed_after;
+	if (adapt(daemon, project, request->defaults, plan, err) < 0) {
+		project_destroy(project);
+		return NULL;
+	}
+	set_fingerprint(plan, extra->bundle);
+	return project;
+}
+
+/* --- the start --- */
+
+/* "exited with code 127: sh: nothing: not found"; NULL when there never was a process. */
+static char *describe_end(const struct detached_start *start, const struct error *failure)
+{
+	struct service_snapshot now;
+	const struct strv *lines;
+
+	if (!supervisor_find(start->daemon->supervisor, start->id, start->name, &now) ||
+	    !now.last_exit.is_known)
+		return NULL;
+	lines = now.last_lines;
+	return lines && lines->len > 0
+	               ? xasprintf("%s: %s", failure->text, lines->items[lines->len - 1])
+	               : xstrdup(failure->text);
+}
+
+/* What began and ended at once is there to be looked at; what could not begin is removed. */
+static void on_started(uint64_t operation unused_arg, const struct service_result *results,
+                       size_t count, void *data)
+{
+	struct detached_start *start = data;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct error *failure = count > 0 && results[0].err.code ? &results[0].err : NULL;
+	cleanup_free char *end = failure ? describe_end(start, failure) : NULL;
+
+	if (start->x && failure && !end) {
+		error_set(&err, failure->code, "%s", failure->text);
+		if (failure->hint)
+			error_hint(&err, "%s", failure->hint);
+		detached_remove_failed(start->daemon, start->name, take_ptr(start->x), &err);
+	} else {
+		answer(start, end);
+	}
+	forget(start);
+}
+
+static int apply(struct detached_start *start, const struct detached_request *request,
+                 struct error *err)
+{
+	struct daemon *daemon = start->daemon;
+	struct project *project = make_project(daemon, start->name, request, err);
+	const struct apply_options options = {0};
+
+	if (!project)
+		return -1;
+	start->id = xstrdup(project->id);
+	if (daemon_put_project(daemon, project, err) < 0)
+		return -1;
+	return supervisor_apply(daemon->supervisor, project->id, project->plans.items,
+	                        project->plans.len, &options, on_started, start, err)
+	               ? 0
+	               : -1;
+}
+
+void detached_begin(struct daemon *daemon, struct http_exchange *x,
+                    const struct detached_request *request)
+{
+	struct detached_start *start = xcalloc(1, sizeof(*start));
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	start->daemon = daemon;
+	start->x = x;
+	*array_add(&daemon->detached_starts) = start;
+	http_exchange_watch(x, &exchange_callbacks, start);
+	if (!request->name)
+		start->name = make_name(daemon, request->stem, &err);
+	else if (take_name(daemon, request->name, &err) == 0)
+		start->name = xstrdup(request->name);
+	if (start->name && apply(start, request, &err) == 0)
+		return;
+	if (start->name) {
+		detached_remove_failed(daemon, start->name, x, &err);
+	} else {
+		reply_line(x, reply_result(&err, NULL));
+		http_stream_end(x);
+	}
+	start->x = NULL;
+	forget(start);
+}
+
+/* A health check says more than that it runs, but nobody waits here for that. */
+static void answer_running(struct daemon *daemon, const char *project,
+                           const struct service_snapshot *service)
+{
+	bool is_asked = service->plan->health.kind != PLAN_HEALTH_DEFAULT;
+
+	if (service->state != SERVICE_RUNNING || !is_asked)
+		return;
+	array_foreach(slot, &daemon->detached_starts)
+		if ((*slot)->x && str_eq_null((*slot)->id, project))
+			answer(*slot, NULL);
+}
+
+void detached_on_state(struct daemon *daemon, const char *project,
+                       const struct service_snapshot *service)
+{
+	answer_running(daemon, project, service);
+	detached_removal_on_state(daemon, project, service);
+}
+
+void detached_release(struct daemon *daemon)
+{
+	detached_removal_release(daemon);
+	while (daemon->detached_starts.len > 0)
+		forget(daemon->detached_starts.items[0]);
+	array_release(&daemon->detached_starts);
+}
+
+/* --- the list --- */
+
+/* After a restart of the machine, or of a daemon that died at the start: only the name is known. */
+static json_t *unknown_container(const char *name, const char *root)
+{
+	json_t *object = json_object();
+
+	json_set_str(object, "name", name);
+	json_set_str(object, "root", root);
+	json_set_str(object, "state", "stopped");
+	json_set_str(object, "detail", "the machine was restarted; its log is there");
+	return object;
+}
+
+static json_t *container_to_json(struct daemon *daemon, const char *name)
+{
+	cleanup_free char *root = detached_root(daemon, name);
+	const struct project *project = daemon_find_project_at(daemon, root);
+	cleanup_json json_t *status = project ? status_of_project(daemon, project) : NULL;
+	json_t *object = json_array_get(json_object_get(status, "services"), 0);
+	const struct service_extra *extra;
+	json_t *publish, *args;
+
+	if (!object)
+		return unknown_container(name, root);
+	extra = &project->extras.items[0];
+	publish = json_object_get(json_object_get(extra->bundle, "network"), "publish");
+	args = json_object_get(extra->bundle, "args");
+	json_set_str(object, "root", root);
+	json_set_str(object, "image", json_get_str(extra->bundle, "image", ""));
+	json_object_set_new(object, "argv", args ? json_incref(args) : json_array());
+	json_object_set_new(object, "publish", publish ? json_incref(publish) : json_array());
+	json_set_bool(object, "rm", extra->is_removed_after);
+	return json_incref(object);
+}
+
+void detached_list(struct daemon *daemon, struct http_exchange *x)
+{
+	cleanup_free char *dir = paths_detached_dir(&daemon->paths);
+	cleanup(strv_release) struct strv names = STRV_INIT;
+	json_t *object = json_object(), *containers = json_array();
+
+	fs_names(dir, &names);
+	for (size_t i = 0; i < names.len; i++)
+		json_array_append_new(containers, container_to_json(daemon, names.items[i]));
+	json_set_int(object, "schema", 1);
+	json_object_set_new(object, "containers", containers);
+	reply_json(x, 200, object);
+}

@@ -1,0 +1,214 @@
+"""locald container run -d, list, logs, exec, stop and rm; as the caller and as a user."""
+
+import os
+import re
+import socket
+
+import pytest
+
+from support import web as http
+from support.pty import Terminal
+from support.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def tidy(place):
+    """Every test ends with no container, and then nothing is left of them."""
+    yield
+    names = [each["name"] for each in listed(place)]
+    if names:
+        place.run("container", "rm", "--force", *names)
+    assert not listed(place)
+    state, run = place.sandbox.root / "state/locald", place.sandbox.root / "run/locald"
+    until(lambda: not list((state / "containers").glob("*/*")), what="bundles and layers are removed")
+    for left in ("detached/*", "logs/*"):
+        assert not list(state.glob(left)), left
+    for left in ("keepers/*", "projects/*"):
+        assert not list(run.glob(left)), left
+
+
+def start(place, *words):
+    result = place.attempt("container", "run", "-d", *words)
+    assert result.status == 0, str(result)
+    return result.out.strip()
+
+
+def listed(place):
+    return place.run("container", "list", "--json").json["containers"]
+
+
+def container(place, name):
+    return next(each for each in listed(place) if each["name"] == name)
+
+
+def ended(place, name):
+    """The container, once it has come to its end."""
+    return until(lambda: (c := container(place, name))["state"] in ("exited", "crashed", "stopped") and c,
+                 what=f"{name} ends")
+
+
+def log(place, name):
+    records = place.run("container", "logs", "--json", name).events
+    return [r["text"] for r in records if r.get("stream") in ("out", "err")]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_life(place):
+    assert start(place, "--name", "box", "-e", "A=b c", "base", "sh", "-c", "echo $A; echo no >&2; exec sleep 1000") == "box"
+    box = container(place, "box")
+    assert (box["state"], box["image"], box["argv"][0], box["mode"]) == ("running", "base", "sh", "container")
+    assert until(lambda: len(lines := log(place, "box")) == 2 and sorted(lines)) == ["b c", "no"]
+    table = place.run("container", "ls").out
+    assert re.search(r"^box +running .*base +sh -c", table, re.M), table
+    assert place.run("container", "exec", "box", "--", "hostname").out == "box\n"
+    assert place.fail("container", "rm", "box", status=7).err.count("box") > 1
+    assert "stopped box" in place.run("container", "stop", "box").out
+    assert container(place, "box")["state"] == "stopped" and "b c" in log(place, "box")
+    assert place.run("container", "stop", "box").status == 0
+    assert "removed box" in place.run("container", "rm", "box").out
+    place.fail("container", "logs", "box", status=4)
+
+
+def test_how_it_ended_is_in_the_list(place):
+    for code, state in ((0, "exited"), (9, "crashed")):
+        name = start(place, "base", "sh", "-c", f"echo bye; exit {code}")
+        assert ended(place, name)["state"] == state
+        assert container(place, name)["last_exit"]["code"] == code
+        assert log(place, name) == ["bye"]
+        assert f"exit {code}" in place.run("container", "list").out
+
+
+def test_a_command_that_is_not_there(place):
+    name = start(place, "base", "no-such-command")
+    assert ended(place, name)["last_exit"]["code"] == 127
+    assert "no-such-command" in log(place, name)[-1]
+
+
+def test_names_are_made_up_and_taken(place):
+    assert [start(place, "base", "sleep", "1000") for _ in range(2)] == ["base", "base-2"]
+    result = place.fail("container", "run", "-d", "--name", "base-2", "base", "true", status=7)
+    assert "base-2" in result.err and "--name" in result.err
+    for words in (["stop"], ["rm"], ["logs"], ["exec"], ["attach"]):
+        arguments = ["basse-2"] + (["true"] if words == ["exec"] else [])
+        assert "did you mean `base-2`?" in place.fail("container", *words, *arguments, status=4).err
+    place.fail("container", "rm", "--force", "base", "nobody", status=4)
+    assert len(listed(place)) == 2
+    offered = place.run("__complete", "--", "container", "rm", "").out
+    assert [line.split("\t")[0] for line in offered.splitlines()] == ["base", "base-2"]
+
+
+def test_a_daemon_that_dies_in_between(place):
+    start(place, "--name", "long", "base", "sh", "-c", "while echo more; do sleep 0.1; done")
+    start(place, "--name", "short", "--rm", "base", "sh", "-c", "while ! test -e /tmp/go; do sleep 0.05; done")
+    place.run("container", "exec", "short", "touch", "/tmp/there")
+    before = container(place, "long")
+    place.sandbox.kill_daemon()
+    lines = len(log(place, "long"))
+    until(lambda: len(log(place, "long")) > lines, what="it writes without a daemon")
+    after = container(place, "long")
+    assert (after["pid"], after["run"], after["state"]) == (before["pid"], before["run"], "running")
+    place.run("container", "exec", "short", "touch", "/tmp/go")
+    until(lambda: [each["name"] for each in listed(place)] == ["long"], what="--rm still holds")
+    place.run("container", "stop", "long")
+    assert container(place, "long")["state"] == "stopped"
+
+
+def test_the_end_while_there_is_no_daemon(place):
+    fifo = place.folder / "go"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    place.sandbox.own(place.folder)
+    start(place, "--name", "mute", "-v", "./go:/go", "base", "sh", "-c", "read x < /go; exit 5")
+    pid = container(place, "mute")["pid"]
+    place.sandbox.kill_daemon()
+    pidfd = os.pidfd_open(pid)
+    fifo.write_text("now\n", encoding="utf-8")
+    until(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat", encoding="utf-8").read(),
+          what="it ends")
+    os.close(pidfd)
+    assert ended(place, "mute")["last_exit"]["code"] == 5
+    fifo.unlink()
+
+
+def test_one_that_goes_with_its_end(place):
+    assert start(place, "--name", "brief", "--rm", "base", "true") == "brief"
+    until(lambda: not listed(place), what="it is removed")
+    start(place, "--name", "brief", "--rm", "base", "sleep", "1000")
+    place.run("container", "stop", "brief")
+    until(lambda: not listed(place), what="it is removed")
+
+
+def test_published_ports(place):
+    port = free_port()
+    serve = ["-p", f"{port}:80", "base", "httpd", "-f", "-p", "80", "-h", "/srv/www"]
+    start(place, "--name", "site", *serve)
+
+    def answer():
+        try:
+            return http.get(f"http://127.0.0.1:{port}", "/").text
+        except (OSError, AssertionError):
+            return None
+
+    assert until(answer, timeout=30) == "hello from a container\n"
+    assert container(place, "site")["publish"] == [[port, 80]]
+    assert f"127.0.0.1:{port}->80" in place.run("container", "list").out
+    result = place.fail("container", "run", "-d", *serve, status=7)
+    assert "--publish" in result.err and str(port) in result.err
+    assert [each["name"] for each in listed(place)] == ["site"]
+    place.run("container", "rm", "-f", "site")
+    start(place, "--name", "again", *serve)
+    assert until(answer, timeout=30)
+
+
+def test_volumes_are_those_of_every_container_run(place):
+    name = start(place, "-v", "kept:/kept", "base", "sh", "-c", "echo more > /kept/x")
+    ended(place, name)
+    assert place.run("container", "run", "-v", "kept:/kept", "base", "cat", "/kept/x").out == "more\n"
+    place.run("container", "rm", name)
+    until(lambda: place.attempt("volume", "rm", "container/kept").status == 0, what="nobody has it mounted")
+
+
+def test_logs_are_followed(place):
+    start(place, "--name", "talker", "base", "sh", "-c", "echo one; while ! test -e /tmp/go; do sleep 0.05; done; echo two")
+    follower = place.popen("container", "logs", "-f", "--raw", "talker")
+    assert follower.stdout.readline() == b"one\n"
+    place.run("container", "exec", "talker", "touch", "/tmp/go")
+    assert follower.stdout.readline() == b"two\n"
+    follower.terminate()
+    place.sandbox.finish(follower)
+
+
+def test_a_terminal_of_its_own(place):
+    start(place, "--name", "desk", "-dit", "base", "sh")
+    with Terminal(place, "container", "attach", "desk") as t:
+        t.expect("attached to desk")
+        t.type("echo $((40 + 2)); exit 3\n")
+        t.expect("42")
+        assert t.wait() == 3
+    assert ended(place, "desk")["last_exit"]["code"] == 3
+
+
+def test_the_tree_is_gone_after_a_stop(place):
+    start(place, "--name", "family", "base", "sh", "-c", "sleep 4711 & sleep 4711 & trap '' TERM; echo up; wait; sleep 4711")
+    until(lambda: log(place, "family") == ["up"])
+    place.run("container", "rm", "-f", "family")
+    assert not listed(place)
+
+
+@pytest.mark.parametrize("words, status, told", [
+    (["127.0.0.1:1/nothing"], 1, "nothing"),
+    (["--name", "a b", "base"], 2, "--name"),
+    (["-v", "./missing:/x", "base"], None, "missing"),
+    (["-u", "nobody-here", "base", "true"], None, "nobody-here"),
+    (["-p", "80x:80", "base"], 2, "--publish"),
+])
+def test_what_cannot_start_leaves_nothing(place, words, status, told):
+    result = place.attempt("container", "run", "-d", *words)
+    assert result.status != 0 and status in (None, result.status), str(result)
+    assert told in result.err and not result.out, str(result)
+    assert not listed(place)
