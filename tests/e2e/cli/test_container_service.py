@@ -175,7 +175,7 @@ def test_a_command_waits_for_a_container_that_is_being_made(testing_sandbox, tmp
     runtime = pathlib.Path(testing_sandbox.environment["LOCALD_LIBEXEC"]) / "locald-shim"
     program = runtime.readlink()
     runtime.unlink()
-    runtime.write_text('#!/bin/sh\ncase " $* " in *" run "*)\n'
+    runtime.write_text('#!/bin/sh\ncase " $* " in *" run --init "*)\n'
                        f"    until [ -e {gate} ]; do sleep 0.05; done\nesac\nexec {program} \"$@\"\n")
     runtime.chmod(0o755)
     tar = images.busybox_tar(testing_sandbox.root / "base.tar")
