@@ -29,7 +29,7 @@ struct service_watch {
 	struct loop_source *timer;
 	int64_t first_ms;   /* of the changes that wait; 0: none */
 	char *file;         /* that changed last, from the root */
-	int64_t restart_ns; /* of the last restart; 0: none */
+	int64_t restart_ns; /* when it was restarted last, to be shown; 0: never */
 	int own, in_minute; /* restarts that look like the service's own, and lately */
 	int64_t minute_ms;
 	bool is_paused;
@@ -68,15 +68,15 @@ static void on_file(const char *path, void *data)
 	loop_timer_set(watch->timer, now - watch->first_ms > WAIT_MAX * debounce ? 0 : debounce);
 }
 
-/* The plans of the service that are wanted up, and when the last of them began. */
+/* The plans of the service that are wanted up, and how long ago the last of them began. */
 static int64_t wanted_plans(const struct service_watch *watch, struct strv *names)
 {
 	const struct project *project = daemon_find_project(watch->daemon, watch->project_id);
 	struct service_snapshot now;
-	int64_t started_ns = 0;
+	int64_t age_ms = INT64_MAX;
 
 	if (!project)
-		return 0;
+		return age_ms;
 	array_foreach(plan, &project->plans) {
 		if (!str_eq(plan_service(plan), watch->service) ||
 		    !supervisor_find(watch->daemon->supervisor, watch->project_id, plan->name,
@@ -84,16 +84,15 @@ static int64_t wanted_plans(const struct service_watch *watch, struct strv *name
 		    !now.wanted)
 			continue;
 		strv_add(names, plan->name);
-		if (now.started_real_ns > started_ns)
-			started_ns = now.started_real_ns;
+		if (now.age_ms >= 0 && now.age_ms < age_ms)
+			age_ms = now.age_ms;
 	}
-	return started_ns;
+	return age_ms;
 }
 
-static bool is_loop(struct service_watch *watch, int64_t started_ns)
+static bool is_loop(struct service_watch *watch, int64_t age_ms)
 {
-	int64_t now = clock_mono_ms(), age_ms = (clock_real_ns() - started_ns) / 1000000;
-	int64_t change_age_ms = now - watch->first_ms;
+	int64_t now = clock_mono_ms(), change_age_ms = now - watch->first_ms;
 
 	watch->own = watch->restart_ns > 0 && age_ms - change_age_ms < OWN_MS ? watch->own + 1 : 0;
 	if (now - watch->minute_ms > MINUTE_MS) {
@@ -115,14 +114,14 @@ static void on_quiet(struct loop_source *source, void *data)
 	struct daemon *daemon = watch->daemon;
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup(strv_release) struct strv names = STRV_INIT;
-	int64_t started_ns = wanted_plans(watch, &names);
+	int64_t age_ms = wanted_plans(watch, &names);
 	bool is_looping;
 
 	if (names.len == 0) {
 		watch->first_ms = 0;
 		return;
 	}
-	is_looping = is_loop(watch, started_ns);
+	is_looping = is_loop(watch, age_ms);
 	watch->first_ms = 0;
 	if (is_looping) {
 		watch->is_paused = true;

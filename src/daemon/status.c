@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "base/version.h"
 #include "daemon/daemon.h"
@@ -49,9 +48,7 @@ static json_t *exit_to_json(const struct service_snapshot *service)
 	if (last->killed_count > 0)
 		json_set_int(object, "killed_count", last->killed_count);
 	json_set_int(object, "run_ms", last->run_ms);
-	if (service->exited_real_ns > 0)
-		json_set_int(object, "ago_ms",
-		             (clock_real_ns() - service->exited_real_ns) / 1000000);
+	json_set_int(object, "ago_ms", last->ago_ms);
 	return object;
 }
 
@@ -67,14 +64,14 @@ static void set_times(json_t *object, const struct service_snapshot *service)
 {
 	char since[CLOCK_TEXT_SIZE];
 
-	if (service->start_ticks == 0 || service->pid <= 0) {
+	if (service->age_ms < 0 || service->pid <= 0) {
 		json_object_set_new(object, "since", json_null());
 		json_object_set_new(object, "uptime_ms", json_null());
 		return;
 	}
 	clock_format_utc(service->started_real_ns, since);
 	json_set_str(object, "since", since);
-	json_set_int(object, "uptime_ms", proc_age_ms(service->start_ticks));
+	json_set_int(object, "uptime_ms", service->age_ms);
 }
 
 static json_t *depends_on(const struct service_plan *plan)

@@ -33,12 +33,10 @@ static void add_time(struct strbuf *out, int64_t ms)
 		strbuf_addf(out, "%" PRId64 " d", h / 24);
 }
 
-static void add_ago(struct strbuf *out, const struct why_source *source, int64_t real_ns)
+static void add_ago(struct strbuf *out, int64_t ms)
 {
-	if (real_ns <= 0)
-		return;
 	strbuf_adds(out, ", ");
-	add_time(out, (source->now_ns - real_ns) / 1000000);
+	add_time(out, ms);
 	strbuf_adds(out, " ago");
 }
 
@@ -76,15 +74,6 @@ static void add_exit(struct strbuf *out, int code, int signo, int64_t run_ms)
 	add_time(out, run_ms);
 }
 
-static int64_t ended_ns(const struct why_source *source, const struct service_snapshot *service)
-{
-	struct log_exit exit;
-
-	if (!source->find_exit(service->plan->name, service->run, &exit, source->data))
-		return 0;
-	return exit.real_ns;
-}
-
 /* --- a phrase for each state: "crashed, exited with code 1 after 0.8 s" --- */
 
 typedef void phrase_fn(const struct why_source *source, const struct service_snapshot *service,
@@ -112,9 +101,9 @@ static void being_ready(const struct why_source *source, const struct service_sn
 
 	strbuf_adds(out, "ready, ");
 	add_probe(out, service);
-	if (service->ready_real_ns > 0) {
+	if (service->ready_ms >= 0) {
 		strbuf_adds(out, ", for ");
-		add_time(out, (source->now_ns - service->ready_real_ns) / 1000000);
+		add_time(out, service->ready_ms);
 	}
 	strbuf_addf(out, "; run %" PRIu32 ", process %d", service->run, (int)service->pid);
 	if (service->restarts > 0)
@@ -134,7 +123,7 @@ static void running(const struct why_source *source, const struct service_snapsh
 		return;
 	}
 	strbuf_adds(out, service->plan->oneshot ? "at work for " : "starting for ");
-	add_time(out, (source->now_ns - service->started_real_ns) / 1000000);
+	add_time(out, service->age_ms);
 	if (service->detail)
 		strbuf_addf(out, ", %s", service->detail);
 	if (service->plan->oneshot)
@@ -181,7 +170,7 @@ static void stopped(const struct why_source *source, const struct service_snapsh
 	add_exit(out, exit.code, exit.signal, exit.run_ms);
 	if (exit.killed)
 		strbuf_adds(out, " and had to be killed");
-	add_ago(out, source, exit.real_ns);
+	add_ago(out, exit.ago_ms);
 }
 
 static void exited(const struct why_source *source, const struct service_snapshot *service,
@@ -191,7 +180,7 @@ static void exited(const struct why_source *source, const struct service_snapsho
 
 	strbuf_adds(&why->text, "ended, ");
 	add_exit(&why->text, last->code, last->signal, last->run_ms);
-	add_ago(&why->text, source, ended_ns(source, service));
+	add_ago(&why->text, last->ago_ms);
 	if (service->plan->oneshot)
 		strbuf_adds(&why->text, "; it has done its work");
 	else
@@ -218,7 +207,7 @@ static void crashed(const struct why_source *source, const struct service_snapsh
 
 	strbuf_addf(out, "crashed, %s", service->detail ? service->detail : "it ended");
 	if (last->is_known)
-		add_ago(out, source, ended_ns(source, service));
+		add_ago(out, last->ago_ms);
 	if (service->restarts > 1)
 		strbuf_addf(out, ", %d times in a row", service->restarts);
 	add_next_try(service, out);

@@ -15,7 +15,6 @@ struct daemon;
 struct http_exchange;
 
 struct why_source {
-	int64_t now_ns; /* real time */
 	bool (*find)(const char *service, struct service_snapshot *ret, void *data);
 	/* How a run ended, from its log; false when that is not known. */
 	bool (*find_exit)(const char *service, uint32_t run, struct log_exit *ret, void *data);

@@ -1,4 +1,3 @@
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "daemon/daemon.h"
@@ -65,7 +64,6 @@ void why_reply(struct daemon *daemon, struct http_exchange *x, const char *targe
 	cleanup(why_release) struct why why = WHY_INIT;
 	struct asked asked = {daemon, root ? daemon_find_project_at(daemon, root) : NULL};
 	const struct why_source source = {
-		.now_ns = clock_real_ns(),
 		.find = find,
 		.find_exit = find_exit,
 		.data = &asked,

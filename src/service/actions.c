@@ -230,7 +230,7 @@ static void launch(struct service *service)
 	service->run++;
 	free(service->fingerprint);
 	service->fingerprint = xstrdup_null(service->plan.fingerprint);
-	service->started_real_ns = service->ready_real_ns = service->exited_real_ns = 0;
+	service->started_real_ns = service->ready_boot_ms = service->exited_boot_ms = 0;
 	service->last_exit = (struct service_exit){0};
 	free(take_ptr(service->end_reason));
 	free(take_ptr(service->end_cause));
@@ -366,7 +366,7 @@ static void mark_ready(struct service *service)
 	service->is_overdue = false;
 	strv_release(&service->last_lines);
 	service->ready_at_ms = now_ms(service);
-	service->ready_real_ns = world->real_ns(world->data);
+	service->ready_boot_ms = world->boot_ms(world->data);
 	(void)service_set_detail(service, NULL);
 	if (has_probe(&service->plan)) {
 		service_clear_timers(service);

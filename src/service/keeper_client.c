@@ -165,6 +165,7 @@ static void tell_gone(struct keeper *keeper)
 			.requested = recorded.requested,
 			.killed_count = recorded.killed_count,
 			.run_ms = recorded.run_ms,
+			.ago_ms = recorded.ago_ms,
 		};
 	} else if (keeper->has_last && keeper->last.state == KEEPER_EXITED) {
 		exit = (struct service_exit){

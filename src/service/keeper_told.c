@@ -137,7 +137,7 @@ static void on_keeper_gone(const struct service_exit *exit, const struct error *
 	if (events->explain_end && exit->is_known && exit->code != 0 && !service->end_cause)
 		service->end_cause = events->explain_end(service->project->id, &service->plan,
 		                                         service->sup->data);
-	service->exited_real_ns = service->sup->world->real_ns(service->sup->world->data);
+	service->exited_boot_ms = service->sup->world->boot_ms(service->sup->world->data);
 	service_handle(service, EVENT_EXITED);
 }
 

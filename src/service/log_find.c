@@ -1,11 +1,14 @@
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "keeper/protocol.h"
 #include "service/log_reader.h"
 
 #include <inttypes.h>
+#include <sys/param.h>
 
 static inline void freep_cursor(struct log_cursor **cursor)
 {
@@ -31,9 +34,41 @@ static int64_t number(const struct log_entry *entry, const char *key)
 	return keeper_line_int(entry->data, entry->len, key, 0);
 }
 
+struct clocks {
+	int64_t mono_ns, boot_ns, real_ns;
+	uint32_t boot;
+};
+
+static struct clocks clocks_now(void)
+{
+	char boot_id[PROC_BOOT_ID_SIZE];
+
+	proc_boot_id(boot_id);
+	return (struct clocks){clock_mono_ns(), clock_boot_ns(), clock_real_ns(),
+	                       log_record_boot(boot_id)};
+}
+
+/*
+ * The wall clock may have been set meanwhile.  In this boot the monotonic clock, which stands still
+ * while the machine sleeps, knows the least that it can be, and all its sleep is the most more.
+ */
+static int64_t ago_ms(const struct log_entry *entry, const struct clocks *now)
+{
+	int64_t ago_ns = now->real_ns - entry->real_ns;
+
+	if (entry->boot == now->boot) {
+		int64_t least_ns = now->mono_ns - entry->mono_ns;
+		int64_t most_ns = least_ns + now->boot_ns - now->mono_ns;
+
+		ago_ns = MAX(least_ns, MIN(ago_ns, most_ns));
+	}
+	return MAX(ago_ns, 0) / 1000000;
+}
+
 int log_find_exit(const char *log_dir, uint32_t run, struct log_exit *ret, struct error *err)
 {
 	cleanup(freep_cursor) struct log_cursor *cursor = log_cursor_new(log_dir, err);
+	const struct clocks now = clocks_now();
 	struct log_entry entry;
 	int found, is_there = 0;
 
@@ -49,7 +84,7 @@ int log_find_exit(const char *log_dir, uint32_t run, struct log_exit *ret, struc
 			.killed_count = (int)number(&entry, "killed_count"),
 			.requested = number(&entry, "requested") != 0,
 			.run_ms = number(&entry, "run_ms"),
-			.real_ns = entry.real_ns,
+			.ago_ms = ago_ms(&entry, &now),
 		};
 		is_there = 1;
 	}

@@ -103,8 +103,7 @@ struct log_exit {
 	bool killed;      /* SIGKILL was needed */
 	int killed_count; /* for so many processes */
 	bool requested;   /* a stop was asked for */
-	int64_t run_ms;
-	int64_t real_ns; /* when */
+	int64_t run_ms, ago_ms;
 };
 
 /* The exit record of a run: 1 when there is one, 0 when not, -1. */

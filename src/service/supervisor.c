@@ -1,5 +1,6 @@
 #include "service/supervisor.h"
 
+#include "base/proc.h"
 #include "service/supervisor_internal.h"
 
 #include <errno.h>
@@ -208,10 +209,20 @@ void project_kick(struct project *project)
 		project->kick = world->timer_add(0, project_advance, project, world->data);
 }
 
+/* As it was when it was told, and that is longer ago by now. */
+static struct service_exit exit_of(const struct service *service)
+{
+	const struct supervisor_world *world = service->sup->world;
+	struct service_exit exit = service->last_exit;
+
+	exit.ago_ms += world->boot_ms(world->data) - service->exited_boot_ms;
+	return exit;
+}
+
 struct service_snapshot service_snapshot_of(const struct service *service)
 {
 	const struct supervisor_world *world = service->sup->world;
-	int64_t next_try_ms = -1;
+	int64_t next_try_ms = -1, boot_ms = world->boot_ms(world->data);
 
 	if (service_state_is_at_rest(service->state) && service->has_next_try) {
 		next_try_ms = service->next_try_at_ms - world->mono_ms(world->data);
@@ -235,7 +246,7 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 	                          ? service->told_text
 	                          : service->detail,
 		.warning = service->warning,
-		.last_exit = service->last_exit,
+		.last_exit = exit_of(service),
 		.last_lines = &service->last_lines,
 		.overdue_ms = service->is_overdue ? (int)service->plan.health.start_period_ms : 0,
 		.restarts = service->crashes,
@@ -243,8 +254,10 @@ struct service_snapshot service_snapshot_of(const struct service *service)
 		.next_try_ms = next_try_ms,
 		.next_run_real_ns = service->due_real_ns,
 		.started_real_ns = service->started_real_ns,
-		.ready_real_ns = service->ready_real_ns,
-		.exited_real_ns = service->exited_real_ns,
+		.age_ms = service->start_ticks > 0 ? proc_age_ms(service->start_ticks) : -1,
+		.ready_ms = service->ready && service->ready_boot_ms > 0
+	                            ? boot_ms - service->ready_boot_ms
+	                            : -1,
 		.probe_ms = service->probe_ms,
 		.root = service_root(service),
 		.is_degraded = service->is_degraded,

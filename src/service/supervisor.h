@@ -38,7 +38,7 @@ struct service_exit {
 	bool killed;      /* SIGKILL was needed to end it */
 	int killed_count; /* for so many processes; 0: not counted */
 	bool requested;   /* its keeper was told to end it */
-	int64_t run_ms;
+	int64_t run_ms, ago_ms;
 };
 
 /* A service as it is now; borrowed, valid during the call that gives it. */
@@ -64,8 +64,10 @@ struct service_snapshot {
 	int64_t crashing_ms;           /* from the first end of that row to the last */
 	int64_t next_try_ms;           /* from now; -1: none is due */
 	int64_t next_run_real_ns;      /* of a job; 0: none is due */
-	int64_t started_real_ns, ready_real_ns; /* of this run; 0: not yet */
-	int64_t exited_real_ns;                 /* of last_exit; 0: not known */
+	int64_t started_real_ns;       /* of this run; 0: not yet */
+	/* Durations are not by the wall clock, which may be set. */
+	int64_t age_ms;   /* of its process; -1: there is none */
+	int64_t ready_ms; /* since it is ready; -1: it is not, or need not be */
 	int probe_ms;     /* how long the last good look took; -1: nothing was asked */
 	pid_t root;       /* of its tree: its keeper, or without one its leader; 0: none */
 	bool is_degraded; /* its keeper was lost, and another took over; until the next start */

@@ -84,7 +84,8 @@ struct service {
 	int64_t first_crash_at_ms, last_crash_at_ms;
 	bool has_next_try;
 	int64_t next_try_at_ms, ready_at_ms;
-	int64_t started_real_ns, ready_real_ns, exited_real_ns;
+	int64_t started_real_ns;
+	int64_t ready_boot_ms, exited_boot_ms; /* 0: not yet */
 	int64_t probe_began_ms;
 	int probe_ms;     /* of the last good one; -1: it asked nothing */
 	bool is_degraded; /* its keeper was lost, and another took over or is about to */

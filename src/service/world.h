@@ -67,6 +67,7 @@ struct supervisor_world {
 	void *data; /* given to each function */
 
 	int64_t (*mono_ms)(void *data);
+	int64_t (*boot_ms)(void *data); /* goes on while the machine sleeps */
 	int64_t (*real_ns)(void *data);
 	struct timer *(*timer_add)(int64_t delay_ms, timer_fn *fn, void *fn_data, void *data);
 	/* At that time by the wall, and whenever its clock is set: whoever asks looks again. */

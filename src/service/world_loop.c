@@ -22,6 +22,11 @@ static int64_t mono_ms(void *data)
 	return clock_mono_ms() * testing_timescale();
 }
 
+static int64_t boot_ms(void *data)
+{
+	return clock_boot_ns() / 1000000;
+}
+
 static int64_t real_ns(void *data)
 {
 	return clock_real_ns();
@@ -208,6 +213,7 @@ struct supervisor_world world_loop_make(struct world_loop *self)
 	return (struct supervisor_world){
 		.data = self,
 		.mono_ms = mono_ms,
+		.boot_ms = boot_ms,
 		.real_ns = real_ns,
 		.timer_add = timer_add,
 		.wall_timer_add = wall_timer_add,

@@ -6,6 +6,7 @@ installed is static and takes no such library, so here the same sources are link
 
 import json
 import os
+import re
 import struct
 import time
 
@@ -68,8 +69,10 @@ def test_nothing_goes_by_the_wall_clock(sandbox, set_clock, svc, row):
         loads.service("a", [svc, "stamps", 10], type="worker")
         + loads.service("b", [svc, "stamps", 10], type="worker")
         + loads.service("stubborn", [svc, "ignore", "TERM", ",", "wait"], type="worker", stop_timeout=1)
+        + loads.service("broken", [svc, "exit", 3], type="worker", restart="no")
         + loads.service("ticker", [svc, "say", "tick"], every="1s"))
-    project.up()
+    project.attempt("up")
+    until(lambda: project.service("broken")["state"] == "crashed")
     until(lambda: len(event_times(project, "ticker", "start")) >= 1)
     jump(set_clock, jumps)
     stop = project.popen("stop", "stubborn")
@@ -90,6 +93,15 @@ def test_nothing_goes_by_the_wall_clock(sandbox, set_clock, svc, row):
     off = max(abs(services[name]["uptime_ms"] / 1000 - age(services[name]["pid"])) for name in "ab")
     row.took("uptime, off by", off, limit=0.1)
     row.at_most("and by whole seconds", int(off), 5, "s")
+    began = event_times(project, "broken", "exit")[-1]
+    said = [project.service("broken")["last_exit"]["ago_ms"]]
+    days_off = [name for name in ("a", "broken") if re.search(r"\d (d|h \d+ m)\b", project.run("why", name).out)]
+    sandbox.kill_daemon()
+    until(lambda: project.service("broken")["state"] == "crashed")
+    said.append(project.service("broken")["last_exit"]["ago_ms"])
+    row.at_most("an end, and again for the next daemon, off by whole seconds",
+                int(max(abs(ms / 1000 - (time.monotonic() - began)) for ms in said)), 5, "s")
+    row.figure("of which `why` tells days or hours", days_off, wanted=[])
     entries = [json.loads(line) for line in project.run("logs", "--json", "-n", "1000000", "a", "b").out.splitlines()]
     stamps = [(int(e["text"]), e["time"][:10]) for e in entries if e.get("text", "").isdigit()]
     row.figure("days in the log", len({day for _, day in stamps}), wanted=3)

@@ -10,9 +10,6 @@
 
 #include <cmocka.h>
 
-#define SECOND INT64_C(1000000000)
-#define NOW    (1000 * SECOND)
-
 /* web needs api, api needs db; each as the test says. */
 struct shop {
 	struct service_plan plans[3];
@@ -87,7 +84,7 @@ static int tear_down(void **state)
 
 static void assert_why(struct shop *shop, const char *service, const char *text, const char *fix)
 {
-	const struct why_source source = {NOW, find, find_exit, shop};
+	const struct why_source source = {find, find_exit, shop};
 	cleanup(why_release) struct why why = WHY_INIT;
 
 	assert_true(why_explain(&source, service, &why));
@@ -100,7 +97,8 @@ static void run_since(struct service_snapshot *service, int64_t seconds)
 	service->state = SERVICE_RUNNING;
 	service->run = 3;
 	service->pid = 77;
-	service->started_real_ns = NOW - seconds * SECOND;
+	service->age_ms = seconds * 1000;
+	service->ready_ms = -1;
 }
 
 static void it_waits_down_the_chain(void **state)
@@ -138,9 +136,8 @@ static void it_waits_in_vain(void **state)
 	shop->services[WEB].state = SERVICE_WAITING;
 	api->state = SERVICE_CRASHED;
 	api->detail = "exited with code 3 after 0.1 s";
-	api->last_exit = (struct service_exit){.is_known = true, .code = 3, .run_ms = 100};
-	shop->exits[API].real_ns = NOW - 5 * SECOND;
-	shop->has_exit[API] = true;
+	api->last_exit =
+		(struct service_exit){.is_known = true, .code = 3, .run_ms = 100, .ago_ms = 5000};
 	api->restarts = 3;
 	api->next_try_ms = 4000;
 	assert_why(shop, "web",
@@ -156,7 +153,7 @@ static void it_is_ready(void **state)
 
 	run_since(web, 900);
 	web->ready = true;
-	web->ready_real_ns = NOW - 899 * SECOND;
+	web->ready_ms = 899000;
 	assert_why(shop, "web",
 	           "web is ready, port 41230 accepts connections, for 14 m; run 3, process 77", "");
 	web->restarts = 1;
@@ -207,12 +204,12 @@ static void it_was_stopped(void **state)
 	                                    .killed = true,
 	                                    .requested = true,
 	                                    .run_ms = 8000000,
-	                                    .real_ns = NOW - 600 * SECOND};
+	                                    .ago_ms = 600000};
 	assert_why(shop, "db",
 	           "db is stopped, as it was asked to: run 2 ended by SIGKILL after 2 h 13 m and "
 	           "had to be killed, 10 m ago",
 	           "locald up db");
-	shop->exits[DB] = (struct log_exit){.run_ms = 1500, .real_ns = NOW - SECOND};
+	shop->exits[DB] = (struct log_exit){.run_ms = 1500, .ago_ms = 1000};
 	assert_why(shop, "db",
 	           "db is stopped, it had ended before anybody asked: run 2 exited with code 0 "
 	           "after 1.5 s, 1.0 s ago",
@@ -225,11 +222,12 @@ static void it_has_ended(void **state)
 	struct service_snapshot *db = &shop->services[DB];
 
 	db->state = SERVICE_EXITED;
-	db->last_exit = (struct service_exit){.is_known = true, .run_ms = 1200};
-	assert_why(shop, "db", "db ended, exited with code 0 after 1.2 s", "locald up db");
+	db->last_exit = (struct service_exit){.is_known = true, .run_ms = 1200, .ago_ms = 61000};
+	assert_why(shop, "db", "db ended, exited with code 0 after 1.2 s, 61 s ago",
+	           "locald up db");
 	shop->plans[DB].oneshot = true;
-	assert_why(shop, "db", "db ended, exited with code 0 after 1.2 s; it has done its work",
-	           "");
+	assert_why(shop, "db",
+	           "db ended, exited with code 0 after 1.2 s, 61 s ago; it has done its work", "");
 }
 
 static void it_crashed_for_good(void **state)
@@ -241,14 +239,16 @@ static void it_crashed_for_good(void **state)
 	db->restarts = 1;
 	db->detail = "exited with code 127 after 0.0 s";
 	db->last_exit = (struct service_exit){.is_known = true, .code = 127};
-	assert_why(shop, "db",
-	           "db crashed, exited with code 127 after 0.0 s; it is not started again",
-	           "correct `command` of db in locald.toml: it was not found");
+	assert_why(
+		shop, "db",
+		"db crashed, exited with code 127 after 0.0 s, 0.0 s ago; it is not started again",
+		"correct `command` of db in locald.toml: it was not found");
 	db->last_exit.code = 1;
 	db->detail = "exited with code 1 after 0.0 s";
 	shop->plans[DB].restart = PLAN_RESTART_NO;
 	assert_why(shop, "db",
-	           "db crashed, exited with code 1 after 0.0 s; it is not started again (restart = "
+	           "db crashed, exited with code 1 after 0.0 s, 0.0 s ago; it is not started again "
+	           "(restart = "
 	           "\"no\")",
 	           "locald logs db");
 }
@@ -275,7 +275,7 @@ static void it_is_blocked(void **state)
 
 static void an_unknown_service_is_said_to_be_so(void **state)
 {
-	const struct why_source source = {NOW, find, find_exit, *state};
+	const struct why_source source = {find, find_exit, *state};
 	cleanup(why_release) struct why why = WHY_INIT;
 
 	assert_false(why_explain(&source, "nobody", &why));

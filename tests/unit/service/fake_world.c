@@ -320,6 +320,7 @@ void fake_init(struct fake_world *fake)
 	fake->world = (struct supervisor_world){
 		.data = fake,
 		.mono_ms = mono_ms,
+		.boot_ms = mono_ms,
 		.real_ns = real_ns,
 		.timer_add = timer_add,
 		.wall_timer_add = wall_timer_add,
