@@ -60,7 +60,7 @@ int cmd_features(const struct shim *shim, const struct command *self, int argc, 
 		return -1;
 	json = json_pack(
 		"{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b}, s:o, "
-		"s:{s:b}, s:{s:b}, s:{s:b}, s:{s:{s:b}}}, s:{s:s, s:s}}",
+		"s:{s:b}, s:{s:b}, s:{s:b}, s:{s:{s:b}}, s:{s:b}}, s:{s:s, s:s}}",
 		"ociVersionMin", "1.0.0", "ociVersionMax", SPEC_VERSION, "hooks",
 		words("prestart createRuntime createContainer startContainer poststart poststop"),
 		"mountOptions", mount_options_known(), "linux", "namespaces",
@@ -68,8 +68,8 @@ int cmd_features(const struct shim *shim, const struct command *self, int argc, 
 		capability_names(), "cgroup", "v1", 1, "v2", 1, "systemd", 0, "systemdUser", 0,
 		"rdma", 1, "seccomp", seccomp_features(), "apparmor", "enabled", 1, "selinux",
 		"enabled", 1, "intelRdt", "enabled", 0, "mountExtensions", "idmap", "enabled", 1,
-		"annotations", "locald.version", LOCALD_VERSION, "locald.cgroup.mode",
-		cgroup_mode_name(cgroup_host_mode(&host)));
+		"netDevices", "enabled", 1, "annotations", "locald.version", LOCALD_VERSION,
+		"locald.cgroup.mode", cgroup_mode_name(cgroup_host_mode(&host)));
 	text = json_dumps(json, JSON_INDENT(2));
 	printf("%s\n", text ? text : "{}");
 	return 0;

@@ -11,6 +11,7 @@
 #include "shim/idmap.h"
 #include "shim/mounts.h"
 #include "shim/namespaces.h"
+#include "shim/net_devices.h"
 #include "shim/seal.h"
 #include "shim/sync.h"
 
@@ -212,6 +213,19 @@ static int open_userns(struct making *making, struct error *err)
 	return making->userns < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 
+static int move_net_devices(const struct making *making, struct error *err)
+{
+	cleanup_close int netns = -1;
+	char path[64];
+
+	if (making->plan.spec->net_devices.len == 0)
+		return 0;
+	snprintf(path, sizeof(path), "%d/ns/net", making->pid);
+	netns = openat(making->plan.proc, path, O_RDONLY | O_CLOEXEC);
+	return netns < 0 ? error_errno(err, errno, "linux.netDevices")
+	                 : net_devices_move(making->plan.spec, netns, err);
+}
+
 /* What the child needs before it can begin, and what cannot be looked at later. */
 static int launch(struct container *container, struct making *making, struct error *err)
 {
@@ -228,7 +242,8 @@ static int launch(struct container *container, struct making *making, struct err
 	if (making->plan.has_new_userns &&
 	    idmap_write(&spec->uid_map, &spec->gid_map, making->pid, err) < 0)
 		return -1;
-	if (cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0 ||
+	if (move_net_devices(making, err) < 0 ||
+	    cgroup_join(&container->state.cgroup, NULL, making->pid, v2 >= 0, err) < 0 ||
 	    open_userns(making, err) < 0)
 		return -1;
 	return sync_send(making->sync[0], SYNC_GO, err);

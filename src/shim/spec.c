@@ -303,6 +303,7 @@ void spec_release(struct spec *spec)
 	array_release(&spec->gid_map);
 	array_release(&spec->devices);
 	array_release(&spec->sysctls);
+	array_release(&spec->net_devices);
 	strv_release(&spec->masked_paths);
 	strv_release(&spec->readonly_paths);
 	spec_resources_release(&spec->resources);

@@ -197,6 +197,7 @@ struct spec {
 	struct spec_extents uid_map, gid_map;
 	ARRAY(struct spec_device) devices;
 	ARRAY(struct spec_pair) sysctls;
+	ARRAY(struct spec_pair) net_devices; /* from a name of the host to one inside */
 	const char *mount_label;
 	struct strv masked_paths, readonly_paths;
 	const char *cgroups_path;

@@ -3,6 +3,7 @@
 #include "shim/spec.h"
 
 #include <limits.h>
+#include <net/if.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/stat.h>
@@ -266,6 +267,44 @@ static int check_sysctls(const struct spec *spec, struct error *err)
 	return 0;
 }
 
+/* What the kernel takes as a name; "%d" stands for the first number that is free. */
+static bool is_device_name(const char *name)
+{
+	const char *percent = strchr(name, '%');
+
+	return *name && strlen(name) < IFNAMSIZ && !str_eq(name, ".") && !str_eq(name, "..") &&
+	       !strpbrk(name, "/: \t\n\v\f\r") &&
+	       (!percent || (percent[1] == 'd' && !strchr(percent + 1, '%')));
+}
+
+static int parse_net_devices(struct spec *spec, const struct node *node, struct error *err)
+{
+	const struct spec_namespace *net = &spec->ns[NS_NET];
+	struct node object;
+	const char *key;
+	json_t *value;
+
+	if (node_object(node, "netDevices", &object, err) < 0)
+		return -1;
+	json_object_foreach(object.json, key, value) {
+		struct node item = node_child(&object, key);
+		struct spec_pair pair = {.key = key, .value = NULL};
+
+		if (node_need_object(&item, err) < 0 ||
+		    node_str(&item, "name", &pair.value, err) < 0)
+			return -1;
+		if (str_empty(pair.value))
+			pair.value = key;
+		if (!is_device_name(key) || strchr(key, '%') || !is_device_name(pair.value))
+			return node_error(&item, err, "is not the name of a network device");
+		if (!net->is_set)
+			return node_error(&item, err,
+			                  "there is no network namespace to move it to");
+		*array_add(&spec->net_devices) = pair;
+	}
+	return 0;
+}
+
 static int parse_propagation(struct spec *spec, const struct node *node, struct error *err)
 {
 	struct node item = node_child(node, "rootfsPropagation");
@@ -339,7 +378,6 @@ static int refuse_unsupported(const struct node *node, struct error *err)
 		const char *key, *what;
 	} refused[] = {
 		{"intelRdt", "intelRdt"},
-		{"netDevices", "moving a network device"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
@@ -360,7 +398,7 @@ int spec_linux_parse(struct spec *spec, const struct node *node, struct error *e
 	    spec_map_parse(node, "uidMappings", &spec->uid_map, err) < 0 ||
 	    spec_map_parse(node, "gidMappings", &spec->gid_map, err) < 0 ||
 	    parse_devices(spec, node, err) < 0 || parse_sysctl(spec, node, err) < 0 ||
-	    check_sysctls(spec, err) < 0 ||
+	    check_sysctls(spec, err) < 0 || parse_net_devices(spec, node, err) < 0 ||
 	    node_str(node, "cgroupsPath", &spec->cgroups_path, err) < 0 ||
 	    node_str(node, "mountLabel", &spec->mount_label, err) < 0 ||
 	    parse_propagation(spec, node, err) < 0 ||
