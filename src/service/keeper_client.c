@@ -120,32 +120,33 @@ static bool take_spec(struct keeper *keeper)
  * Nobody watches or logs the service any more, and the next run must not meet it.  More than one
  * sweep is for a tree that forks meanwhile.
  */
-static void kill_tree(const struct keeper *keeper)
+static void kill_tree(const struct keeper *keeper, const char *mark,
+                      const struct run_cgroup *cgroup)
 {
-	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
 	struct tree_marks marks = tree_marks_of(mark, keeper->has_last ? keeper->last.pid : 0,
 	                                        keeper->last.start_ticks);
-	struct run_cgroup cgroup = RUN_CGROUP_INIT;
 	struct tree_killed killed = {0};
 
-	run_cgroup_open(&cgroup, mark, true);
-	run_cgroup_kill(&cgroup, &killed);
+	run_cgroup_kill(cgroup, &killed);
 	for (int i = 0; i < KILL_SWEEPS && !tree_is_empty(&marks); i++)
 		tree_kill(&marks, &killed);
 	/* Who has been killed is in it until he has ended: at once, but not before. */
-	for (int i = 0; i < END_WAIT_MS && !run_cgroup_is_empty(&cgroup); i++)
+	for (int i = 0; i < END_WAIT_MS && !run_cgroup_is_empty(cgroup); i++)
 		(void)poll(NULL, 0, 1);
-	run_cgroup_release(&cgroup);
 	array_release(&killed.ids);
 }
 
-/* One that is killed before the start or once the end is known has not come to it. */
-static void remove_cgroup(const struct keeper *keeper)
+/* The cgroup is left by a keeper that was killed: before the start, too, or with the end known. */
+static void clear_up(const struct keeper *keeper, bool is_tree_gone)
 {
 	cleanup_free char *mark = xasprintf("%s/%" PRIu32, keeper->log_dir, keeper->run);
 	struct run_cgroup cgroup = RUN_CGROUP_INIT;
 
 	run_cgroup_open(&cgroup, mark, true);
+	if (!is_tree_gone) {
+		kill_tree(keeper, mark, &cgroup);
+		remove_sockets(keeper);
+	}
 	run_cgroup_remove(&cgroup);
 }
 
@@ -155,6 +156,7 @@ static void tell_gone(struct keeper *keeper)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct service_exit exit = {.code = -1, .never_began = keeper->has_taken_spec};
 	struct log_exit recorded;
+	bool is_tree_gone = true;
 
 	if (log_find_exit(keeper->log_dir, keeper->run, &recorded, &err) == 1) {
 		exit = (struct service_exit){
@@ -177,10 +179,9 @@ static void tell_gone(struct keeper *keeper)
 			.run_ms = proc_age_ms(keeper->last.start_ticks),
 		};
 	} else {
-		kill_tree(keeper);
-		remove_sockets(keeper);
+		is_tree_gone = false;
 	}
-	remove_cgroup(keeper);
+	clear_up(keeper, is_tree_gone);
 	fault_point("keeper.gone");
 	keeper->events->on_gone(&exit, NULL, keeper->data);
 }
@@ -337,7 +338,7 @@ static void on_started(struct loop_source *source, const siginfo_t *info, void *
 	error_set(&err, ERR_FAILED, "%s",
 	          text[0] ? text : "the keeper could not be started, and did not say why");
 	(void)unlink(keeper->spec_path);
-	remove_cgroup(keeper);
+	clear_up(keeper, true);
 	keeper->events->on_gone(NULL, &err, keeper->data);
 }
 
