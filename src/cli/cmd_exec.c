@@ -26,7 +26,7 @@ static void add_command(struct strv *out, int argc, char **argv, bool is_shell)
 	strv_add(out, text.buf);
 }
 
-/* "locald-shim … exec --wait [--tty --env TERM=…] CONTAINER" */
+/* "locald-shim … exec --wait [--tty --env TERM=…] CONTAINER [LAUNCHER --]" */
 static int add_runtime(const json_t *context, struct strv *argv, struct error *err)
 {
 	const char *container, *term = getenv("TERM");
@@ -43,7 +43,8 @@ static int add_runtime(const json_t *context, struct strv *argv, struct error *e
 			strv_addf(argv, "--env=TERM=%s", term);
 	}
 	strv_add(argv, container);
-	return 0;
+	/* An older daemon does not say that. */
+	return json_to_strv(json_object_get(context, "launcher"), "launcher", argv, err);
 }
 
 static int run(struct cli *cli, int argc, char **argv, void *values, struct error *err)

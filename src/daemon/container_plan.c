@@ -44,9 +44,9 @@ char *container_id(const char *project, const char *service)
 	return xasprintf("%s.%s", project, service);
 }
 
-void container_launcher(const struct service_config *service, struct strv *argv)
+void container_launcher(const json_t *image_defaults, struct strv *argv)
 {
-	if (!service->build.is_set)
+	if (!json_get_bool(image_defaults, "launcher", false))
 		return;
 	strv_add(argv, "/cnb/lifecycle/launcher");
 	strv_add(argv, "--");
@@ -66,7 +66,7 @@ static int move_inside(const struct compose_request *request, const struct servi
 	strv_add(&inside, "exec");
 	strv_add(&inside, "--wait");
 	strv_add(&inside, id);
-	container_launcher(service, &inside);
+	container_launcher(json_object_get(request->image_defaults, service->name), &inside);
 	strv_copy(&inside, argv);
 	strv_release(argv);
 	*argv = inside;

@@ -46,5 +46,8 @@ int container_plan_bundle(const struct compose_request *request,
                           const struct service_config *service, json_t *bundle,
                           struct diagnostics *diags, struct error *err);
 
-/* A built image is entered through its launcher, so that the buildpacks' environment is there. */
-void container_launcher(const struct service_config *service, struct strv *argv);
+/*
+ * An image that buildpacks built is entered through its launcher, so that their environment
+ * is there.  Adds that to argv; nothing for other images.
+ */
+void container_launcher(const json_t *image_defaults, struct strv *argv);

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "daemon/container_plan.h"
 #include "daemon/daemon.h"
 #include "daemon/prepare.h"
 #include "daemon/reply.h"
@@ -91,15 +92,19 @@ static json_t *host_context(const struct service_snapshot *service, struct error
 static json_t *container_context(const struct daemon *daemon, const struct project *project,
                                  const struct service_snapshot *service, struct error *err)
 {
-	cleanup(strv_release) struct strv argv = STRV_INIT;
+	int i = project_index(project, service->plan->name);
+	cleanup(strv_release) struct strv argv = STRV_INIT, launcher = STRV_INIT;
 	json_t *context;
 
 	if (prepare_runtime(daemon, &argv, err) < 0)
 		return NULL;
+	if (i >= 0)
+		container_launcher(project->extras.items[i].image_defaults, &launcher);
 	context = json_object();
 	json_set_str(context, "mode", "container");
 	json_set_str(context, "service", service->plan->name);
 	json_object_set_new(context, "runtime", json_from_raw_strv(&argv));
+	json_object_set_new(context, "launcher", json_from_strv(&launcher));
 	json_object_set_new(context, "container",
 	                    json_sprintf("%s.%s", project->id, service->plan->name));
 	return context;

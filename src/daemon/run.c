@@ -62,25 +62,27 @@ static void answer_host(struct project_op *op, const struct service_plan *plan,
 	project_op_finish(op, NULL, json_pack("{s:o}", "context", context));
 }
 
-static void set_container_args(const struct service_config *service, const struct strv *argv,
+static void set_container_args(const json_t *image_defaults, const struct strv *argv,
                                json_t *bundle)
 {
 	cleanup(strv_release) struct strv args = STRV_INIT;
 
-	container_launcher(service, &args);
+	container_launcher(image_defaults, &args);
 	strv_copy(&args, argv);
 	json_object_set_new(bundle, "args", json_from_strv(&args));
 	json_set_bool(bundle, "keep_entrypoint", false);
 }
 
-static void answer_container(struct project_op *op, const struct strv *argv, json_t *bundle)
+static void answer_container(struct project_op *op, const struct strv *argv,
+                             const struct service_extra *extra)
 {
+	json_t *bundle = extra->bundle;
 	json_t *network = json_object_get(bundle, "network");
 	struct http_exchange *x = take_ptr(op->x);
 
 	if (network)
 		json_set_bool(network, "open", true);
-	set_container_args(project_service(op->config, op->run_service), argv, bundle);
+	set_container_args(extra->image_defaults, argv, bundle);
 	json_set_bool(bundle, "terminal", json_get_bool(op->run_request, "terminal", false));
 	run_container_begin(op->daemon, x, op->project_id, op->run_service, bundle);
 	project_op_free(op);
@@ -117,7 +119,7 @@ void run_begin(struct project_op *op)
 		if (project->plans.items[i].mode == PLAN_HOST)
 			answer_host(op, &project->plans.items[i], &argv);
 		else
-			answer_container(op, &argv, project->extras.items[i].bundle);
+			answer_container(op, &argv, &project->extras.items[i]);
 	}
 	project_destroy(project);
 }

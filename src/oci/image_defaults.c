@@ -80,6 +80,9 @@ static int realtime_number(const char *text)
 	return 0;
 }
 
+/* What buildpacks built has it, and a launcher at the place that their specification says. */
+#define LABEL_BUILT "io.buildpacks.lifecycle.metadata"
+
 int image_signal_number(const char *text)
 {
 	cleanup(error_release) struct error ignored = ERROR_INIT;
@@ -106,5 +109,7 @@ json_t *image_defaults_new(const struct image *image)
 		json_set_int(value, "stop_signal", stop_signal);
 	if (check)
 		json_object_set_new(value, "healthcheck", check);
+	if (image_label(image, LABEL_BUILT))
+		json_set_bool(value, "launcher", true);
 	return value;
 }

@@ -32,7 +32,8 @@ BUILD = """
         exit 7
     fi
     echo "pages: building"
-    mkdir -p "$1/pages/www/cgi-bin"
+    mkdir -p "$1/pages/www/cgi-bin" "$1/pages/env.launch"
+    printf 'by the buildpack' > "$1/pages/env.launch/MADE.override"
     cp index.html "$1/pages/www/"
     cp /srv/www/cgi-bin/whoami "$1/pages/www/cgi-bin/"
     printf '[types]\\nlaunch = true\\ncache = true\\n' > "$1/pages.toml"
@@ -171,6 +172,19 @@ def test_an_edit_is_built(store):
     project.write("index.html", "second edition\n")
     project.run("up", timeout=100)
     assert http.get(project.service("web")["url"], "/").text == "second edition\n"
+    project.run("stop")
+
+
+def test_commands_inside_have_the_environment_of_the_buildpacks(store):
+    project = build_project(store, "inside")
+    project.up("--container", "web")
+    for verb in ("exec", "run"):
+        assert project.run(verb, "web", "--", "sh", "-c", 'echo "$MADE"; exit 0').out == "by the buildpack\n", verb
+    assert project.run("exec", "--shell", "web", "echo $MADE | wc -w").out.split() == ["3"]
+    image = next(each["name"] for each in project.run("image", "list", "--json").json["images"] if "inside" in each["name"])
+    name = project.run("container", "run", "-d", "-e", "PORT=80", image).out.strip()
+    assert project.run("container", "exec", name, "--", "sh", "-c", "echo $MADE").out == "by the buildpack\n"
+    project.run("container", "rm", "-f", name)
     project.run("stop")
 
 
