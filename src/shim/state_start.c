@@ -126,7 +126,7 @@ static bool wait_for_change(int changes, int64_t end_ms)
 
 int state_wait_created(const struct state *state, struct error *err)
 {
-	cleanup_close int changes = watch(state->dir, IN_DELETE | IN_DELETE_SELF);
+	cleanup_close int changes = watch(state->dir, IN_MOVED_FROM | IN_DELETE_SELF);
 	int64_t end_ms = clock_mono_ms() + CREATE_WAIT_MS;
 
 	while (state_status(state) == CONTAINER_CREATING)
