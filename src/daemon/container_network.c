@@ -163,22 +163,15 @@ static void on_registered(struct loop_source *source, const siginfo_t *info, voi
 	free(registering);
 }
 
-static int register_one(struct daemon *daemon, const char *project,
-                        const struct service_snapshot *service, const json_t *network,
-                        struct error *err)
+static int start_registering(struct daemon *daemon, const struct registration *registration,
+                             struct error *err)
 {
-	cleanup_free char *id = container_id(project, service->plan->name);
 	cleanup(strv_release) struct strv args = STRV_INIT;
-	const struct registration registration = {.id = id,
-	                                          .network = network,
-	                                          .is_open = service->inside_port > 0 ||
-	                                                     is_open(network),
-	                                          .inside_port = service->inside_port};
 	struct child_spec spec = {0};
 	struct registering *registering;
 	pid_t pid;
 
-	if (make_command(daemon, &registration, &args, err) < 0)
+	if (make_command(daemon, registration, &args, err) < 0)
 		return -1;
 	spec.path = args.items[0];
 	spec.argv = (const char *const *)args.items;
@@ -193,19 +186,31 @@ static int register_one(struct daemon *daemon, const char *project,
 	return -1;
 }
 
+void container_network_register(struct daemon *daemon, const char *id, const json_t *network,
+                                int inside_port)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	const struct registration registration = {.id = id,
+	                                          .network = network,
+	                                          .is_open = inside_port > 0 || is_open(network),
+	                                          .inside_port = inside_port};
+
+	if (network && !is_alone(network) && start_registering(daemon, &registration, &err) < 0)
+		log_warn("%s: %s", id, err.text);
+}
+
 static void register_service(const char *project, const struct service_snapshot *service,
                              void *data)
 {
 	struct daemon *daemon = data;
 	const struct project *known = daemon_find_project(daemon, project);
-	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *id = container_id(project, service->plan->name);
 	int i = known ? project_index(known, service->plan->name) : -1;
 	const json_t *bundle = i < 0 ? NULL : known->extras.items[i].bundle;
-	const json_t *network = json_object_get(bundle, "network");
 
-	if (network && !is_alone(network) && service_state_is_live(service->state) &&
-	    register_one(daemon, project, service, network, &err) < 0)
-		log_warn("%s.%s: %s", project, service->plan->name, err.text);
+	if (service_state_is_live(service->state))
+		container_network_register(daemon, id, json_object_get(bundle, "network"),
+		                           service->inside_port);
 }
 
 void container_networks_register(struct daemon *daemon)

@@ -19,5 +19,11 @@ int container_network_fill(struct daemon *daemon, json_t *params, const char *id
 
 /* What runs from before this daemon is carried again, if its relay has died meanwhile. */
 void container_networks_restore(struct daemon *daemon);
-/* There is another relay: what runs is registered there. */
+/*
+ * There is another relay: a container that runs is registered there.  network as
+ * compose_network() made it, or NULL; inside_port: where it listens instead, 0: as composed.
+ */
+void container_network_register(struct daemon *daemon, const char *id, const json_t *network,
+                                int inside_port);
+/* The same for all that are services. */
 void container_networks_register(struct daemon *daemon);

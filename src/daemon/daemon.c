@@ -412,6 +412,7 @@ static void start_supervisor(struct daemon *daemon)
 static void on_new_relay(void *data)
 {
 	container_networks_register(data);
+	run_containers_register(data);
 }
 
 static void start_relay(struct daemon *daemon)

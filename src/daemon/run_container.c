@@ -19,6 +19,7 @@ struct run_container {
 	struct http_exchange *x; /* NULL once the client has gone */
 	char *id;                /* for the runtime */
 	char *dir;
+	json_t *network;            /* as it was composed; NULL: none of its own */
 	struct job_child *job;      /* makes the bundle, or removes it */
 	struct loop_source *killer; /* `locald-shim delete` */
 };
@@ -37,6 +38,7 @@ static void forget(struct run_container *run)
 	loop_source_free(run->killer);
 	free(run->id);
 	free(run->dir);
+	json_decref(run->network);
 	free(run);
 }
 
@@ -218,11 +220,19 @@ void run_container_begin(struct daemon *daemon, struct http_exchange *x, const c
 
 	run->daemon = daemon;
 	run->x = x;
+	run->network = json_incref(json_object_get(bundle, "network"));
 	name_container(run, project, service);
 	*array_add(&daemon->run_containers) = run;
 	http_exchange_watch(x, &exchange_callbacks, run);
 	if (start_bundle(run, service, bundle, &err) < 0)
 		give_up(run, &err);
+}
+
+void run_containers_register(struct daemon *daemon)
+{
+	array_foreach(run, &daemon->run_containers)
+		if ((*run)->x)
+			container_network_register(daemon, (*run)->id, (*run)->network, 0);
 }
 
 void run_containers_release(struct daemon *daemon)

@@ -17,5 +17,7 @@ struct http_exchange;
 void run_container_begin(struct daemon *daemon, struct http_exchange *x, const char *project,
                          const char *service, const json_t *bundle);
 
+/* There is another relay: those that run are registered there. */
+void run_containers_register(struct daemon *daemon);
 /* The daemon leaves; containers go on, and the next daemon removes what is over. */
 void run_containers_release(struct daemon *daemon);

@@ -207,6 +207,12 @@ class Sandbox:
     def proxy_port(self):
         return self.run("status", "-A", "--json").json["daemon"]["proxy"]["port"]
 
+    def relay_pid(self):
+        """Of the relay that runs, or None."""
+        found = [p.pid for p in audit.processes().values()
+                 if f"relay {self.root}" in p.command() and not p.is_zombie]
+        return found[0] if found else None
+
     def kill_daemon(self):
         """SIGKILL, and the daemon is gone when this returns."""
         pid = self.daemon_pid()

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import socket
 import struct
 import termios
@@ -91,6 +92,10 @@ def test_a_published_port(place):
                 return None
 
         assert until(answer, timeout=30) == "hello from a container\n"
+        before = place.sandbox.relay_pid()
+        os.kill(before, signal.SIGKILL)
+        until(lambda: place.sandbox.relay_pid() not in (None, before), what="there is another relay")
+        assert until(answer, timeout=30)
     finally:
         process.terminate()
         place.sandbox.finish(process)

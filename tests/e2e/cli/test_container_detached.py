@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 
 import pytest
@@ -155,6 +156,11 @@ def test_published_ports(place):
             return None
 
     assert until(answer, timeout=30) == "hello from a container\n"
+    # Both die, and the next daemon brings back the way to it.
+    place.sandbox.kill_daemon()
+    os.kill(place.sandbox.relay_pid(), signal.SIGKILL)
+    place.run("container", "list")
+    assert until(answer, timeout=30)
     assert container(place, "site")["publish"] == [[port, 80]]
     assert f"127.0.0.1:{port}->80" in place.run("container", "list").out
     result = place.fail("container", "run", "-d", *serve, status=7)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support import audit, images, web as http
+from support import images, web as http
 from support.waiting import until
 
 SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
@@ -368,16 +368,10 @@ def test_run_has_the_network_too(store):
     project.run("stop")
 
 
-def relay_pid(sandbox):
-    found = [p.pid for p in audit.processes().values()
-             if f"relay {sandbox.root}" in p.command() and not p.is_zombie]
-    return found[0] if found else None
-
-
 def test_a_killed_relay_is_replaced(store):
     project = store.project(container("echo", ECHO) + container("web", SERVE), name="relay")
     project.up()
-    service, before = project.service("echo"), relay_pid(store)
+    service, before = project.service("echo"), store.relay_pid()
     os.kill(before, signal.SIGKILL)
 
     def works():
@@ -389,13 +383,13 @@ def test_a_killed_relay_is_replaced(store):
             return False
 
     until(works, timeout=20)
-    assert relay_pid(store) != before
+    assert store.relay_pid() != before
     assert http.get(project.service("web")["url"]).text.strip() == GREETING
     port = project.service("echo")["port"]
     assert inside(project, "web", f"echo hi | nc -w 5 echo {port}").strip() == "hi"
     # Both die, and the next daemon brings both back.
     store.kill_daemon()
-    os.kill(relay_pid(store), signal.SIGKILL)
+    os.kill(store.relay_pid(), signal.SIGKILL)
     project.status()
     until(works, timeout=20)
     assert project.service("echo")["pid"] == service["pid"]
