@@ -59,8 +59,8 @@ mkdir {folder}/work/shop && cd {folder}/work/shop
 cp {folder}/locald.toml .
 {locald} doctor --json >$out/doctor
 {locald} up --json >$out/up
-cgroups -exec sh -c 'cd $1; echo $1 $(cat memory.max pids.max cpu.max)' sh {{}} ';' >$out/limits
 {locald} exec job -- sh -c 'echo $(cat /proc/self/cgroup)' >$out/exec
+cgroups -exec sh -c 'cd $1; echo $1 $(cat memory.max pids.max cpu.max)' sh {{}} ';' >$out/limits
 has_ended() {{ {locald} status --json | grep -q '"code": *137'; }}
 wait_for has_ended
 {locald} status --json >$out/status
