@@ -25,6 +25,7 @@
 #define SWEEP_LAST_MS  1000
 #define DISK_RETRY_MS  1000
 #define READS_AT_ONCE  16
+#define TERMINAL_READS 64
 
 static int open_signals(struct keeper *keeper, struct error *err)
 {
@@ -402,6 +403,7 @@ enum polled {
 	POLL_NOTIFY,
 	POLL_LEADER,
 	POLL_INPUT,
+	POLL_TERMINAL,
 	POLL_OUTPUT,
 	POLL_CLIENT = POLL_OUTPUT + 2
 };
@@ -420,6 +422,9 @@ static nfds_t fill_polled(const struct keeper *keeper, struct pollfd *fds)
 	fds[POLL_INPUT] = (struct pollfd){.fd = -1, .events = POLLOUT};
 	if (program_io_is_pending(io))
 		fds[POLL_INPUT].fd = io->input;
+	fds[POLL_TERMINAL] = (struct pollfd){.fd = -1, .events = POLLIN};
+	if (io->relay >= 0 && !io->is_hung_up)
+		fds[POLL_TERMINAL].fd = io->input;
 	for (int i = 0; i < 2; i++)
 		fds[POLL_OUTPUT + i] = (struct pollfd){
 			.fd = io->captures[i].is_over ? -1 : io->captures[i].fd, .events = POLLIN};
@@ -442,10 +447,23 @@ static void write_down(struct keeper *keeper)
 /* While more comes there is no need to wait for it, but others have a turn, too. */
 static void read_output(struct keeper *keeper, struct capture *capture)
 {
-	for (int i = 0; i < READS_AT_ONCE && capture_read(capture, &keeper->log); i++) {
+	for (int i = 0; i < READS_AT_ONCE; i++) {
+		(void)program_io_pull(&keeper->io);
+		if (!capture_read(capture, &keeper->log))
+			break;
 		write_down(keeper);
 		log_writer_tick(&keeper->log);
 	}
+}
+
+/* Of a terminal that somebody outside the tree holds, no more than it keeps for its reader. */
+static void read_last(struct keeper *keeper)
+{
+	for (int i = 0; i < TERMINAL_READS && program_io_pull(&keeper->io); i++)
+		while (capture_read(&keeper->io.captures[0], &keeper->log))
+			write_down(keeper);
+	for (int i = 0; i < 2; i++)
+		capture_finish(&keeper->io.captures[i], &keeper->log);
 }
 
 /* Waits for something and handles it. */
@@ -458,7 +476,7 @@ static void turn(struct keeper *keeper, int timeout_ms)
 		return;
 	log_writer_tick(&keeper->log);
 	for (int i = 0; i < 2; i++)
-		if (fds[POLL_OUTPUT + i].revents)
+		if (fds[POLL_OUTPUT + i].revents || (i == 0 && fds[POLL_TERMINAL].revents))
 			read_output(keeper, &keeper->io.captures[i]);
 	/* Before children are reaped: a sender that has ended must still be there. */
 	if (fds[POLL_NOTIFY].revents || fds[POLL_SIGNAL].revents)
@@ -500,8 +518,7 @@ static void finish(struct keeper *keeper)
 	cleanup_free char *event = exit_event(keeper);
 
 	log_writer_tick(&keeper->log);
-	for (int i = 0; i < 2; i++)
-		capture_finish(&keeper->io.captures[i], &keeper->log);
+	read_last(keeper);
 	keeper_hear(keeper);
 	keeper->status.state = KEEPER_EXITED;
 	fault_point("keeper.tree_gone");

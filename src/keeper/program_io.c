@@ -14,6 +14,7 @@
 #define DEFAULT_ROWS 24
 #define DEFAULT_COLS 80
 #define FIRST_PASSED 3
+#define RELAY_SIZE   (64 * 1024)
 
 static const enum log_stream streams[] = {LOG_OUT, LOG_ERR};
 
@@ -21,6 +22,39 @@ static void set_capture(struct program_io *io, int i, int fd)
 {
 	io->captures[i] =
 		(struct capture){.fd = fd, .stream = streams[i], .spool = &io->spool, .number = i};
+}
+
+bool program_io_pull(struct program_io *io)
+{
+	ssize_t n;
+
+	if (io->relay < 0 || io->is_hung_up)
+		return false;
+	/* One step for a SIGKILL: either of the two has it. */
+	n = splice(io->input, NULL, io->relay, NULL, RELAY_SIZE, SPLICE_F_NONBLOCK);
+	io->is_hung_up = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	return n > 0;
+}
+
+/* Older kernels cannot splice terminals: these are read, and a SIGKILL may lose that read. */
+static int open_relay(struct program_io *io, struct error *err)
+{
+	cleanup_close int read_end = -1, write_end = -1;
+	int fds[2];
+
+	if (fd_pipe(fds, err) < 0)
+		return -1;
+	read_end = fds[0];
+	write_end = fds[1];
+	if (fd_set_nonblock(read_end, true, err) < 0 || fd_set_nonblock(write_end, true, err) < 0)
+		return -1;
+	if (splice(io->input, NULL, write_end, NULL, 1, SPLICE_F_NONBLOCK) < 0 && errno != EAGAIN) {
+		set_capture(io, 0, io->input);
+		return 0;
+	}
+	set_capture(io, 0, take_fd(read_end));
+	io->relay = take_fd(write_end);
+	return 0;
 }
 
 static int open_terminal(struct program_io *io, struct error *err)
@@ -38,8 +72,9 @@ static int open_terminal(struct program_io *io, struct error *err)
 	if (io->program_ends[1] < 0 || io->program_input < 0)
 		return error_errno(err, errno, "open the terminal");
 	io->is_tty = true;
-	set_capture(io, 0, master);
 	io->input = take_fd(master);
+	if (open_relay(io, err) < 0)
+		return -1;
 	program_io_resize(io, DEFAULT_ROWS, DEFAULT_COLS);
 	return 0;
 }
@@ -107,7 +142,6 @@ static bool adopt_terminal(struct program_io *io, int fd)
 	if (ioctl(fd, TIOCGPTN, &number) < 0)
 		return false;
 	io->is_tty = true;
-	set_capture(io, 0, fd);
 	io->input = fd;
 	/* Hung up already when its session is over: then there is nothing to keep open. */
 	io->program_ends[0] = ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -116,6 +150,23 @@ static bool adopt_terminal(struct program_io *io, int fd)
 		io->program_input = fcntl(io->program_ends[0], F_DUPFD_CLOEXEC, 0);
 	}
 	return true;
+}
+
+static bool adopt_relay(struct program_io *io, int fd)
+{
+	if (!is_pipe(fd))
+		return false;
+	set_capture(io, 0, fd);
+	io->relay = other_end(fd, O_WRONLY);
+	return io->relay >= 0;
+}
+
+static bool adopt_tty(struct program_io *io, int count)
+{
+	if (count == 2)
+		return adopt_relay(io, FIRST_PASSED) && adopt_terminal(io, FIRST_PASSED + 1);
+	set_capture(io, 0, FIRST_PASSED);
+	return count == 1 && adopt_terminal(io, FIRST_PASSED);
 }
 
 static bool adopt_pipes(struct program_io *io, int count)
@@ -155,7 +206,7 @@ bool program_io_adopt(struct program_io *io, const struct keeper_spec *spec, int
 			return false;
 		io->leader = FIRST_PASSED + count - 1;
 	}
-	return spec->tty ? ends == 1 && adopt_terminal(io, FIRST_PASSED) : adopt_pipes(io, ends);
+	return spec->tty ? adopt_tty(io, ends) : adopt_pipes(io, ends);
 }
 
 void program_io_release(struct program_io *io)
@@ -163,6 +214,7 @@ void program_io_release(struct program_io *io)
 	if (io->input != io->captures[0].fd)
 		close_fd(&io->input);
 	close_fd(&io->program_input);
+	close_fd(&io->relay);
 	close_fd(&io->leader);
 	for (int i = 0; i < 2; i++) {
 		close_fd(&io->captures[i].fd);
@@ -180,7 +232,7 @@ size_t program_io_ends(const struct program_io *io, int fds[PROGRAM_ENDS_MAX])
 	for (int i = 0; i < 2; i++)
 		if (io->captures[i].fd >= 0)
 			fds[count++] = io->captures[i].fd;
-	if (count > 0 && io->input >= 0 && !io->is_tty)
+	if (count > 0 && io->input >= 0 && io->input != io->captures[0].fd)
 		fds[count++] = io->input;
 	for (int i = 0; count > 0 && i < SPOOL_STREAMS; i++)
 		fds[count++] = io->spool.streams[i].fd;

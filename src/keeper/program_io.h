@@ -1,7 +1,8 @@
 /*
  * program_io - the standard input and output of the program: pipes, or a terminal.
  *
- * Pipes have a capture each, so that the streams stay apart; a terminal has one.  The
+ * Pipes have a capture each, so that the streams stay apart; a terminal has one, for a pipe
+ * through which its output goes, as a pipe outlives its keeper with all that is in it.  The
  * program's ends stay open here too, for the stop command, and so that nothing depends
  * on an end of file.  What another keeper would need, the spool and a pidfd of the program
  * too, is passed on with program_io_ends(), and taken over by program_io_adopt().
@@ -24,6 +25,8 @@ struct program_io {
 	int program_ends[2];        /* what the program gets as 1 and 2 */
 	int program_input;          /* as 0; -1: /dev/null */
 	int input;                  /* ours, may be the terminal; -1: nobody reads */
+	int relay;                  /* where the terminal's output goes; -1: it is read itself */
+	bool is_hung_up;            /* the terminal, which says no more then */
 	int leader;                 /* pidfd, which tells the end of who was reaped; or -1 */
 	bool is_tty;
 	char *pending; /* input that the program has not taken yet */
@@ -33,7 +36,8 @@ struct program_io {
 #define PROGRAM_IO_INIT                                                                            \
 	{                                                                                          \
 		.spool = SPOOL_INIT, .captures = {{.fd = -1}, {.fd = -1}},                         \
-		.program_ends = {-1, -1}, .program_input = -1, .input = -1, .leader = -1           \
+		.program_ends = {-1, -1}, .program_input = -1, .input = -1, .relay = -1,           \
+		.leader = -1                                                                       \
 	}
 
 int program_io_open(struct program_io *io, const struct keeper_spec *spec, struct error *err);
@@ -46,6 +50,9 @@ void program_io_release(struct program_io *io);
 
 /* Borrowed descriptors to pass; returns how many. */
 size_t program_io_ends(const struct program_io *io, int fds[PROGRAM_ENDS_MAX]);
+
+/* Moves what a terminal has on to its capture; false when there is nothing, or no terminal. */
+bool program_io_pull(struct program_io *io);
 
 /* Takes input; only when nothing is pending. */
 void program_io_write(struct program_io *io, const char *data, size_t len);

@@ -6,7 +6,7 @@
  * file's offset, which the kernel moves together with them.  Where they begin is in a page
  * that is mapped: spool_keep() notes there, as one step, that all that was emitted is in
  * the log.  Whoever has the descriptors can give them to the next keeper, which finds with
- * spool_recover() what the log has not got.  A terminal cannot be spliced: a SIGKILL between
+ * spool_recover() what the log has not got.  What cannot be spliced is read: a SIGKILL between
  * the read and the note of its length loses that read.
  *
  * When room is needed, the start of a line that is not whole yet moves to the front, which

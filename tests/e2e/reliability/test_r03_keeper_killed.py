@@ -104,6 +104,26 @@ def test_flat_out_writers_lose_no_byte(sandbox, svc, row):
     row.figure("bytes dropped", account.dropped, wanted=0)
 
 
+def test_a_terminal_loses_no_line(sandbox, svc, row):
+    lines, kills = row.choose(100000, 1000000), row.choose(8, 50)
+    project = sandbox.project(loads.service("tty", [
+        svc, "lines", lines, ",", "say", "done", ",", "wait"], type="worker", tty=True, log_size="256MiB"))
+    project.up()
+    for _ in range(kills):
+        time.sleep(row.random.uniform(0.0, 0.02))
+        killed_again(sandbox, project, "tty")
+    folder = loads.log_folder(project, "tty")
+
+    def shown():
+        return b"".join(record.data for record in read_log(folder) if record.stream == "out").split()
+
+    until(lambda: shown()[-1] == b"done", timeout=60)
+    found = [int(word) for word in shown() if word.isdigit()]
+    missing, doubled = loads.missing_and_doubled(found)
+    row.figure("lines on a terminal missing", missing + (lines - len(set(found))), wanted=0)
+    row.figure("lines on a terminal doubled", doubled, wanted=0)
+
+
 ENDS = ["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"]
 
 # What PIDFD_GET_INFO says of processes that have been reaped.

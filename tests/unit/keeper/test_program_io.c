@@ -17,6 +17,18 @@
 
 #define FIRST_PASSED 3
 
+static bool has_pipes(const struct program_io *io, bool has_stdin)
+{
+	return io->captures[0].fd == FIRST_PASSED && io->captures[1].fd == FIRST_PASSED + 1 &&
+	       io->input == (has_stdin ? FIRST_PASSED + 2 : -1);
+}
+
+static bool has_terminal(const struct program_io *io)
+{
+	return io->captures[0].fd == FIRST_PASSED && io->input == FIRST_PASSED + 1 &&
+	       io->relay > FIRST_PASSED && io->captures[1].fd < 0;
+}
+
 /* In the next keeper, which has them from 3 on. */
 static no_return void adopt(const struct keeper_spec *spec, const int *fds, int count,
                             bool has_leader)
@@ -33,16 +45,12 @@ static no_return void adopt(const struct keeper_spec *spec, const int *fds, int 
 		_exit(3);
 	if (next.leader != (has_leader ? FIRST_PASSED + count - 1 : -1))
 		_exit(4);
-	_exit(next.captures[1].fd == FIRST_PASSED + 1 &&
-	                      next.input == (spec->has_stdin ? FIRST_PASSED + 2 : -1)
-	              ? 0
-	              : 5);
+	_exit((spec->tty ? has_terminal(&next) : has_pipes(&next, spec->has_stdin)) ? 0 : 5);
 }
 
-static void assert_adopted(bool has_stdin, bool has_leader)
+static void assert_adopted(struct keeper_spec spec, bool has_leader)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	struct keeper_spec spec = {.has_stdin = has_stdin};
 	struct program_io io = PROGRAM_IO_INIT;
 	int fds[PROGRAM_ENDS_MAX], status;
 	size_t count;
@@ -52,7 +60,7 @@ static void assert_adopted(bool has_stdin, bool has_leader)
 	if (has_leader)
 		io.leader = proc_pidfd_open(getpid(), &err);
 	count = program_io_ends(&io, fds);
-	assert_int_equal(count, 2 + has_stdin + SPOOL_STREAMS + has_leader);
+	assert_int_equal(count, 2 + spec.has_stdin + SPOOL_STREAMS + has_leader);
 	pid = fork();
 	if (pid == 0)
 		adopt(&spec, fds, (int)count, has_leader);
@@ -61,17 +69,21 @@ static void assert_adopted(bool has_stdin, bool has_leader)
 	program_io_release(&io);
 }
 
+static const struct keeper_spec pipes, with_stdin = {.has_stdin = true}, with_tty = {.tty = true};
+
 static void test_all_ends_are_adopted(void **state)
 {
-	assert_adopted(false, true);
-	assert_adopted(true, true);
+	assert_adopted(pipes, true);
+	assert_adopted(with_stdin, true);
+	assert_adopted(with_tty, true);
 }
 
 /* There may have been no descriptor left for it. */
 static void test_a_leader_may_be_missing(void **state)
 {
-	assert_adopted(false, false);
-	assert_adopted(true, false);
+	assert_adopted(pipes, false);
+	assert_adopted(with_stdin, false);
+	assert_adopted(with_tty, false);
 }
 
 int main(void)
