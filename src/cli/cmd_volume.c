@@ -26,7 +26,8 @@ static const struct table_column columns[] = {
 	{.title = "PATH", .flex = true},
 };
 
-static int show(struct cli *cli, const json_t *volumes, struct error *err)
+static int show(struct cli *cli, const json_t *volumes, const char *key unused_arg,
+                struct error *err)
 {
 	cleanup(table_release) struct table table = {columns, ARRAY_LEN(columns), {0}};
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
@@ -51,22 +52,7 @@ static int show(struct cli *cli, const json_t *volumes, struct error *err)
 static int run_list(struct cli *cli, int argc unused_arg, char **argv unused_arg,
                     void *values unused_arg, struct error *err)
 {
-	enum machine_output machine = cli->machine;
-	cleanup_json json_t *result = NULL, *object = NULL;
-	json_t *volumes;
-
-	cli->machine = MACHINE_OFF; /* one object, not the job's events */
-	result = job_run(cli, "volume-list", "list", json_object(), err);
-	cli->machine = machine;
-	if (!result)
-		return -1;
-	volumes = json_object_get(result, "volumes");
-	if (machine == MACHINE_OFF)
-		return show(cli, volumes, err);
-	object = json_object();
-	json_set_int(object, "schema", 1);
-	json_object_set(object, "volumes", volumes);
-	return cli_print_json(cli, object, err);
+	return job_list(cli, "volume-list", "volumes", show, err);
 }
 
 /* "PROJECT/NAME" as `list` shows it, or the name of one of this project. */

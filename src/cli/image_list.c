@@ -70,21 +70,5 @@ static int show(struct cli *cli, const json_t *images, const char *key, struct e
 
 int image_list(struct cli *cli, const char *kind, const char *key, struct error *err)
 {
-	enum machine_output machine = cli->machine;
-	cleanup_json json_t *result = NULL;
-	cleanup_json json_t *object = NULL;
-	const json_t *images;
-
-	cli->machine = MACHINE_OFF; /* one object, not the job's events */
-	result = job_run(cli, kind, "list", json_object(), err);
-	cli->machine = machine;
-	if (!result)
-		return -1;
-	images = json_object_get(result, key);
-	if (machine == MACHINE_OFF)
-		return show(cli, images, key, err);
-	object = json_object();
-	json_set_int(object, "schema", 1);
-	json_object_set(object, key, (json_t *)images);
-	return cli_print_json(cli, object, err);
+	return job_list(cli, kind, key, show, err);
 }

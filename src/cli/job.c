@@ -29,6 +29,27 @@ json_t *job_run(struct cli *cli, const char *kind, const char *label, json_t *pa
 	return json_incref(progress.result);
 }
 
+int job_list(struct cli *cli, const char *kind, const char *key, job_show_fn *show,
+             struct error *err)
+{
+	enum machine_output machine = cli->machine;
+	cleanup_json json_t *result = NULL, *object = NULL;
+	json_t *items;
+
+	cli->machine = MACHINE_OFF; /* one object, not the job's events */
+	result = job_run(cli, kind, "list", json_object(), err);
+	cli->machine = machine;
+	if (!result)
+		return -1;
+	items = json_object_get(result, key);
+	if (machine == MACHINE_OFF)
+		return show(cli, items, key, err);
+	object = json_object();
+	json_set_int(object, "schema", 1);
+	json_object_set(object, key, items);
+	return cli_print_json(cli, object, err);
+}
+
 int job_done(struct cli *cli, const struct strbuf *text, struct error *err)
 {
 	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;

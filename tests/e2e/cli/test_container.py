@@ -5,21 +5,10 @@ import re
 
 import pytest
 
-from support import images, web as http
-from support.sandbox import Project
+from support import builders, web as http
 from support.waiting import until
 
 SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
-BUILDPACK = """
-    api = "0.10"
-
-    [buildpack]
-    id = "test/pages"
-    version = "1.0.0"
-
-    [[targets]]
-    os = "linux"
-"""
 DETECT = """
     #!/bin/sh
     [ -f index.html ] || exit 100
@@ -44,35 +33,12 @@ BUILD = """
     default = true
     END
 """
-BUILDER = """
-    description = "for tests"
-
-    [[buildpacks]]
-    uri = "buildpack"
-
-    [[order]]
-    [[order.group]]
-    id = "test/pages"
-    version = "1.0.0"
-
-    [build]
-    image = "base"
-
-    [run]
-    [[run.images]]
-    image = "base"
-"""
 
 
 @pytest.fixture(scope="module")
 def store(shared_sandbox, store):
     """A sandbox whose store has the image `base` and the builder `pages`."""
-    folder = Project(store, store.root / "builder")
-    folder.write("builder.toml", BUILDER)
-    folder.write("buildpack/buildpack.toml", BUILDPACK)
-    folder.write("buildpack/bin/detect", DETECT, mode=0o755)
-    folder.write("buildpack/bin/build", BUILD.replace("\n    ", "\n"), mode=0o755)
-    store.run("builder", "create", "pages", "-c", str(folder.folder / "builder.toml"))
+    builders.create(store, "pages", BUILD.replace("\n    ", "\n"), DETECT)
     return store
 
 

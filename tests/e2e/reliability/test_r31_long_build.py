@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from support import audit, images
-from support.sandbox import Project
+from support import audit, builders, images
 from support.waiting import until
 
 from . import loads
@@ -15,32 +14,6 @@ ROW = "R31"
 TITLE = "Long build does not block control"
 PASS = "a build of 10 min of A: status, logs, stop of B and stop of A, which calls the build off, each ≤ 200 ms"
 
-BUILDER = """
-    [[buildpacks]]
-    uri = "buildpack"
-
-    [[order]]
-    [[order.group]]
-    id = "test/slow"
-    version = "1.0.0"
-
-    [build]
-    image = "base"
-
-    [run]
-    [[run.images]]
-    image = "base"
-"""
-BUILDPACK = """
-    api = "0.10"
-
-    [buildpack]
-    id = "test/slow"
-    version = "1.0.0"
-
-    [[targets]]
-    os = "linux"
-"""
 LIMIT = 0.2
 
 
@@ -49,12 +22,7 @@ def project(sandbox, svc):
     """A, which takes ten minutes to build, and B, which runs on the host; B is up."""
     tar = images.busybox_tar(sandbox.root / "base.tar")
     sandbox.run("image", "import", str(tar), "base")
-    folder = Project(sandbox, sandbox.root / "builder")
-    folder.write("builder.toml", BUILDER)
-    folder.write("buildpack/buildpack.toml", BUILDPACK)
-    folder.write("buildpack/bin/detect", "#!/bin/sh\n", mode=0o755)
-    folder.write("buildpack/bin/build", "#!/bin/sh\necho begun\nsleep 600\n", mode=0o755)
-    sandbox.run("builder", "create", "slow", "-c", str(folder.folder / "builder.toml"))
+    builders.create(sandbox, "slow", "#!/bin/sh\necho begun\nsleep 600\n")
     project = sandbox.project(
         loads.service("b", [svc, "say", "hello from b", ",", "listen", ",", "wait"]) +
         '[services.a]\ncommand = "sleep 1000"\ntype = "worker"\nbuild = { builder = "slow" }\n')
