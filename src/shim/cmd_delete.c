@@ -65,7 +65,7 @@ int cmd_delete(const struct shim *shim, const struct command *self, int argc, ch
 	bool is_forced = false, is_regex = false;
 	const struct option_row rows[] = {
 		{"force", 'f', OPTION_FLAG, &is_forced, "kill it first; a missing one is no error"},
-		{"regex", 'r', OPTION_FLAG, &is_regex, "ID is a pattern: all that match"},
+		{"regex", 'r', OPTION_FLAG, &is_regex, "CONTAINER is a pattern: all that match"},
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err);
 

@@ -68,7 +68,7 @@ int cmd_kill(const struct shim *shim, const struct command *self, int argc, char
 	bool is_all = false, is_regex = false;
 	const struct option_row rows[] = {
 		{"all", 'a', OPTION_FLAG, &is_all, "every process of the container"},
-		{"regex", 'r', OPTION_FLAG, &is_regex, "ID is a pattern: all that match"},
+		{"regex", 'r', OPTION_FLAG, &is_regex, "CONTAINER is a pattern: all that match"},
 	};
 	int n = options_parse(self, rows, ARRAY_LEN(rows), argc, argv, err), signo;
 

@@ -16,23 +16,23 @@
 
 /* Keep alphabetized. */
 static const struct command commands[] = {
-	{"create", "ID", "make a container that waits for its start", 1, 1, cmd_create},
-	{"delete", "ID", "remove a container that is stopped", 1, 1, cmd_delete},
-	{"exec", "ID COMMAND [ARGUMENT...]", "run another program in a container", 1, INT_MAX,
+	{"create", "CONTAINER", "make a container that waits for its start", 1, 1, cmd_create},
+	{"delete", "CONTAINER", "remove a container that is stopped", 1, 1, cmd_delete},
+	{"exec", "CONTAINER cmd [ARGUMENT...]", "run another program in a container", 1, INT_MAX,
          cmd_exec},
 	{"features", "", "say what this runtime can do, as JSON", 0, 0, cmd_features},
-	{"kill", "ID [SIGNAL]", "send a signal to a container (TERM)", 1, 2, cmd_kill},
+	{"kill", "CONTAINER [SIGNAL]", "send a signal to a container (TERM)", 1, 2, cmd_kill},
 	{"limits", "", "try which limits can be set here, as JSON", 0, 0, cmd_limits},
 	{"list", "", "list the containers", 0, 0, cmd_list},
-	{"net", "ID", "hand out sockets of a container's network", 1, 1, cmd_net},
-	{"pause", "ID", "freeze the processes of a container", 1, 1, cmd_pause},
-	{"ps", "ID", "list the processes of a container", 1, 1, cmd_ps},
-	{"resume", "ID", "go on after pause", 1, 1, cmd_resume},
-	{"run", "ID", "make and start a container, and wait for its end", 1, 1, cmd_run},
+	{"net", "CONTAINER", "hand out sockets of a container's network", 1, 1, cmd_net},
+	{"pause", "CONTAINER", "freeze the processes of a container", 1, 1, cmd_pause},
+	{"ps", "CONTAINER", "list the processes of a container", 1, 1, cmd_ps},
+	{"resume", "CONTAINER", "go on after pause", 1, 1, cmd_resume},
+	{"run", "CONTAINER", "make and start a container, and wait for its end", 1, 1, cmd_run},
 	{"spec", "", "write an example config.json", 0, 0, cmd_spec},
-	{"start", "ID", "start a container made by create", 1, 1, cmd_start},
-	{"state", "ID", "print the state of a container, as JSON", 1, 1, cmd_state},
-	{"update", "ID", "change the limits of a container", 1, 1, cmd_update},
+	{"start", "CONTAINER", "start a container made by create", 1, 1, cmd_start},
+	{"state", "CONTAINER", "print the state of a container, as JSON", 1, 1, cmd_state},
+	{"update", "CONTAINER", "change the limits of a container", 1, 1, cmd_update},
 };
 
 static void print_usage(FILE *out)

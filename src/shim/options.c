@@ -51,8 +51,9 @@ static int store(const struct option_row *row, const char *value, struct error *
 
 static void print_help(const struct command *self, const struct option_row *rows, size_t count)
 {
-	printf("usage: locald-shim [GLOBAL OPTIONS] %s%s %s\n\n%s\n\n", self->name,
-	       count > 0 ? " [OPTIONS]" : "", self->arguments, self->summary);
+	/* By the name it was called with, which need not be ours; options may stand anywhere. */
+	printf("Usage: %s [OPTION...] %s %s\n\n%s\n\n", program_invocation_short_name, self->name,
+	       self->arguments, self->summary);
 	for (size_t i = 0; i < count; i++) {
 		cleanup_free char *name =
 			xasprintf("--%s%s", rows[i].name, takes_value(&rows[i]) ? " VALUE" : "");

@@ -401,7 +401,13 @@ def test_help_and_usage(shim):
                 if line.startswith("  ")]
     assert "run" in commands
     for command in commands:
-        assert "usage:" in shim(command, "--help", check=0).stdout
+        said = shim(command, "--help", check=0).stdout
+        assert said.startswith(f"Usage: locald-shim [OPTION...] {command}")
+    other = shim.folder / "runtime"
+    other.symlink_to(shim.program)
+    said = subprocess.run([other, "start", "--help"], stdout=subprocess.PIPE, text=True, check=True)
+    assert said.stdout.startswith("Usage: runtime [OPTION...] start CONTAINER\n")
+    other.unlink()
     assert "did you mean `state`" in shim("sttae", check=2).stderr
     shim("run", check=2)
     shim("run", "a", "b", check=2)
