@@ -117,6 +117,7 @@ static void wait_for_event(const struct cgroup_dir *dir, int watch)
 		return;
 }
 
+/* Only once there is something to wait for: to end a watch takes the kernel some milliseconds. */
 static int watch_events(const struct cgroup_dir *dir)
 {
 	cleanup_free char *path = path_join(dir->path, "cgroup.events");
@@ -138,12 +139,12 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 {
 	const struct cgroup_dir *dir = freezer_of(cgroup);
 	cleanup_close int watch = -1;
+	bool is_watched = false;
 
 	if (!dir) {
 		error_set(err, ERR_UNSUPPORTED, "the container has no cgroup that can be frozen");
 		return error_hint(err, "pausing needs root, or a cgroup that is delegated to you");
 	}
-	watch = watch_events(dir);
 	if (dir->is_v2 ? cgroup_write(dir->path, "cgroup.freeze", frozen ? "1" : "0", err) < 0
 	               : cgroup_write(dir->path, "freezer.state", frozen ? "FROZEN" : "THAWED",
 	                              err) < 0)
@@ -151,7 +152,11 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 	for (int waited = 0; waited < EMPTY_WAIT_MS; waited += watch >= 0 ? 100 : RETRY_MS) {
 		if (is_state(dir, frozen))
 			return 0;
-		wait_for_event(dir, watch);
+		if (is_watched)
+			wait_for_event(dir, watch);
+		else
+			watch = watch_events(dir);
+		is_watched = true;
 	}
 	return error_set(err, ERR_TIMEOUT, "the cgroup did not %s in time",
 	                 frozen ? "freeze" : "thaw");
@@ -203,8 +208,9 @@ static int remove_dir(const char *path, int depth)
 int cgroup_remove(struct cgroup *cgroup, struct error *err)
 {
 	array_foreach(dir, &cgroup->dirs) {
-		cleanup_close int watch = watch_events(dir);
+		cleanup_close int watch = -1;
 		cleanup(error_release) struct error ignored = ERROR_INIT;
+		bool is_watched = false;
 		int waited = 0;
 
 		/* What was there before us is somebody else's. */
@@ -213,7 +219,11 @@ int cgroup_remove(struct cgroup *cgroup, struct error *err)
 				return error_errno(err, errno, "remove cgroup %s", dir->path);
 			if (signal_dir(dir, SIGKILL, &ignored) < 0)
 				error_release(&ignored);
-			wait_for_event(dir, watch);
+			if (is_watched)
+				wait_for_event(dir, watch);
+			else
+				watch = watch_events(dir);
+			is_watched = true;
 			waited += watch >= 0 ? 100 : RETRY_MS;
 		}
 	}

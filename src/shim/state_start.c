@@ -124,11 +124,15 @@ static bool wait_for_change(int changes, int64_t end_ms)
 	return true;
 }
 
+/* The watch is made only to wait: to end one takes the kernel some milliseconds. */
 int state_wait_created(const struct state *state, struct error *err)
 {
-	cleanup_close int changes = watch(state->dir, IN_MOVED_FROM | IN_DELETE_SELF);
+	cleanup_close int changes = -1;
 	int64_t end_ms = clock_mono_ms() + CREATE_WAIT_MS;
 
+	if (state_status(state) != CONTAINER_CREATING)
+		return 0;
+	changes = watch(state->dir, IN_MOVED_FROM | IN_DELETE_SELF);
 	while (state_status(state) == CONTAINER_CREATING)
 		if (!wait_for_change(changes, end_ms))
 			return error_set(err, ERR_TIMEOUT, "container `%s` is still being created",
@@ -138,12 +142,17 @@ int state_wait_created(const struct state *state, struct error *err)
 
 int state_wait_load(struct state *state, int root, const char *id, struct error *err)
 {
-	cleanup_close int changes = watch(root, IN_CREATE);
+	cleanup_close int changes = -1;
+	bool is_watched = false;
 	int64_t end_ms = clock_mono_ms() + CREATE_WAIT_MS;
 
 	while (state_load(state, root, id, err) < 0) {
-		if (err->code != ENOENT || !wait_for_change(changes, end_ms))
+		/* It may have come just before the watch. */
+		if (err->code != ENOENT || (is_watched && !wait_for_change(changes, end_ms)))
 			return -1;
+		if (!is_watched)
+			changes = watch(root, IN_CREATE);
+		is_watched = true;
 		state_release(state);
 		error_release(err);
 		*err = (struct error)ERROR_INIT;
