@@ -136,6 +136,19 @@ def test_the_end_while_there_is_no_daemon(place):
     fifo.unlink()
 
 
+def test_after_a_restart_of_the_machine_the_log_is_there(place):
+    name = start(place, "base", "echo", "kept")
+    ended(place, name)
+    place.run("daemon", "stop")
+    for saved in (place.sandbox.root / "run/locald/projects").iterdir():
+        saved.unlink()
+    assert [(each["name"], each["state"]) for each in listed(place)] == [(name, "stopped")]
+    assert "restarted" in place.run("container", "list").out and log(place, name) == ["kept"]
+    place.fail("container", "exec", name, "true", status=4)
+    place.fail("container", "run", "-d", "--name", name, "base", status=7)
+    place.run("container", "rm", name)
+
+
 def test_one_that_goes_with_its_end(place):
     assert start(place, "--name", "brief", "--rm", "base", "true") == "brief"
     until(lambda: not listed(place), what="it is removed")
