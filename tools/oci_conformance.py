@@ -34,6 +34,7 @@ import reliability  # noqa: E402
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 UNIFIED = CGROUP / "unified"
 TIMEOUT_S = 600
+CRUN_TIMEOUT_S, CRUN_TEST_TIMEOUT_S = 60, 20  # of a program, then of each of its tests by itself
 THAW_AFTER_S = 20  # a suite that freezes a process and leaves it could never end
 # What the suites call their containers and cgroups: nobody else's is touched.
 THEIRS = re.compile(r"/(locald-)?(test-|[0-9a-f]{8}(-[0-9a-f]{4}){3}-)|/(frozen|cgrouptest)\b")
@@ -41,6 +42,8 @@ KINDS = ("passed", "failed", "skipped")
 POINT = re.compile(r"^(ok|not ok)\b\s*(\d*)\s*-?\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
 SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
+KILLED = f"exit status {-signal.SIGKILL}"
+CRUN_TEST = re.compile(r'^ +"([^" ]+)" *: *test_\w+,?', re.MULTILINE)
 TIMING = re.compile(r"\s*#\s*[\d.]+s\s*$")
 
 
@@ -122,18 +125,18 @@ def thaw(paths):
             continue
 
 
-def wait_for(process):
-    end = time.monotonic() + TIMEOUT_S
+def wait_for(process, timeout_s):
+    end = time.monotonic() + timeout_s
     while True:
         try:
-            return process.wait(THAW_AFTER_S)
+            return process.wait(min(THAW_AFTER_S, timeout_s))
         except subprocess.TimeoutExpired:
             thaw(path for path in cgroups() if path.name == "frozen")
             if time.monotonic() > end:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def run_program(where, command, cwd, environ):
+def run_program(where, command, cwd, environ, timeout_s=TIMEOUT_S):
     """The program's TAP; what is not a test point of it is in the second."""
     # A path with a symbolic link or a closed folder in it would be another test.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="oci-", dir="/tmp"))
@@ -149,7 +152,7 @@ def run_program(where, command, cwd, environ):
                 [*where.command(folder), *[f"{k}={v}" for k, v in environ.items()], *command],
                 cwd=cwd or folder / "work", stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True)
-            status = wait_for(process)
+            status = wait_for(process, timeout_s)
             out.seek(0)
             text = out.read().decode(errors="replace")
     finally:
@@ -196,8 +199,19 @@ class CrunSuite(Suite):
             sys.exit(f"oci_conformance: {folder}/tests/init is missing: build tests/init.c first")
 
     def run(self, program, where, runtime):
-        return run_program(where, ["/usr/bin/python3", program], None, {
-            self.key: runtime, "INIT": self.folder / "tests/init", "PYTHONDONTWRITEBYTECODE": "1"})
+        command = ["/usr/bin/python3", program]
+        environ = {self.key: runtime, "INIT": self.folder / "tests/init",
+                   "PYTHONDONTWRITEBYTECODE": "1"}
+        results, text = run_program(where, command, None, environ, CRUN_TIMEOUT_S)
+        if KILLED not in results:
+            return results, text
+        # A test that waits for ever takes no other with it.
+        results = {}
+        for name in CRUN_TEST.findall(program.read_text(encoding="utf-8")):
+            environ["RUN_TESTS"] = name
+            one, said = run_program(where, command, None, environ, CRUN_TEST_TIMEOUT_S)
+            results[name], text = one.get(name, "failed"), text + said
+        return results, text
 
 
 class ValidationSuite(Suite):
