@@ -66,6 +66,7 @@ def test_a_life(place):
     assert until(lambda: len(lines := log(place, "box")) == 2 and sorted(lines)) == ["b c", "no"]
     table = place.run("container", "ls").out
     assert re.search(r"^box +running .*base +sh -c", table, re.M), table
+    assert [each["name"] for each in place.run("status", "-A", "--json").json["projects"]] == ["box"]
     assert place.run("container", "exec", "box", "--", "hostname").out == "box\n"
     assert place.fail("container", "rm", "box", status=7).err.count("box") > 1
     assert "stopped box" in place.run("container", "stop", "box").out
