@@ -201,7 +201,8 @@ static void begin(struct project *project, struct operation *operation)
 		}
 		service->is_doomed = target->must_stop && !service_state_is_at_rest(service->state);
 		target->was_changed = service->is_doomed || !service_state_is_live(service->state);
-		if (!service_state_is_live(service->state))
+		/* Whoever restarts it has seen to it. */
+		if (service->runs_now || !service_state_is_live(service->state))
 			service->crashes = 0;
 	}
 }

@@ -35,6 +35,29 @@ static void test_back_off_grows_and_a_stable_run_resets_it(void **state)
 	assert_int_equal(find(f, "web").restarts, 1);
 }
 
+static void test_a_restart_by_hand_resets_the_back_off(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct fixture *f = *state;
+	struct behaviour *web = fake_behaviour(&f->fake, "web");
+
+	add(f, "web", NULL);
+	web->ready_after_ms = -1;
+	web->exit_after_ms = 10;
+	web->exit_code = 1;
+	apply(f);
+	fake_run(&f->fake, 5000);
+	assert_true(find(f, "web").restarts > 2);
+	web->ready_after_ms = 0;
+	web->exit_after_ms = -1;
+	fake_run(&f->fake, 8000);
+	assert_state(f, "web", SERVICE_RUNNING, true);
+	web->exit_after_ms = 10;
+	assert_true(supervisor_restart(f->sup, "shop", NULL, on_done, f, &err) > 0);
+	fake_run(&f->fake, 15);
+	assert_int_equal(find(f, "web").restarts, 1);
+}
+
 static void test_up_fails_when_a_service_keeps_crashing(void **state)
 {
 	struct fixture *f = *state;
@@ -410,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_back_off_grows_and_a_stable_run_resets_it),
+		TEST(test_a_restart_by_hand_resets_the_back_off),
 		TEST(test_up_fails_when_a_service_keeps_crashing),
 		TEST(test_what_cannot_be_executed_is_not_tried_again),
 		TEST(test_restart_policy_no_and_max),
