@@ -181,14 +181,10 @@ static int show_status(struct cli *cli, const json_t *daemon, struct error *err)
 	cleanup(strbuf_release) struct strbuf text = STRBUF_INIT;
 	cleanup_free char *version = style_safe_dup(json_get_str(daemon, "version", "?"));
 	const json_t *proxy = json_object_get(daemon, "proxy");
-	int64_t started;
 
-	strbuf_addf(&text, "daemon %s runs, pid %lld", version,
+	strbuf_addf(&text, "daemon %s runs, pid %lld, up ", version,
 	            (long long)json_get_int(daemon, "pid", 0));
-	if (clock_parse_utc(json_get_str(daemon, "started", ""), &started)) {
-		strbuf_adds(&text, ", up ");
-		style_age(&text, (clock_real_ns() - started) / 1000000);
-	}
+	style_age(&text, json_get_int(daemon, "uptime_ms", 0));
 	if (json_get_int(proxy, "port", 0) > 0)
 		strbuf_addf(&text, ", proxy on port %lld",
 		            (long long)json_get_int(proxy, "port", 0));

@@ -61,8 +61,7 @@ static int run(struct cli *cli, int argc unused_arg, char **argv unused_arg,
 			return -1;
 		daemon = json_object_get(status, "daemon");
 		report_status(json_is_object(daemon) ? daemon : NULL,
-		              json_array_get(json_object_get(status, "projects"), 0),
-		              clock_real_ns(), style, &out);
+		              json_array_get(json_object_get(status, "projects"), 0), style, &out);
 	}
 	add_next(style, cli->root ? next_here : next_elsewhere, &out);
 	return output_data(&cli->output, &out, err);

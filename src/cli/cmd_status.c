@@ -49,8 +49,7 @@ static void add_text(const json_t *status, const struct style *style, struct str
 	json_array_foreach(json_object_get(status, "projects"), i, project) {
 		if (i > 0)
 			strbuf_addch(out, '\n');
-		report_status(json_is_object(daemon) ? daemon : NULL, project, clock_real_ns(),
-		              style, out);
+		report_status(json_is_object(daemon) ? daemon : NULL, project, style, out);
 	}
 	if (out->len == 0)
 		strbuf_adds(out, "no project has services here; `locald up` in its folder starts "

@@ -10,8 +10,8 @@
 #include "cli/style.h"
 
 /* One project of a status answer; `daemon` may be NULL (it does not run). */
-void report_status(const json_t *daemon, const json_t *project, int64_t now_ns,
-                   const struct style *style, struct strbuf *out);
+void report_status(const json_t *daemon, const json_t *project, const struct style *style,
+                   struct strbuf *out);
 
 /* "shop: 4 ready in 21.4s" and the addresses, from the result of up or restart. */
 void report_up(const json_t *result, int64_t ms, const struct style *style, struct strbuf *out);

@@ -108,14 +108,13 @@ static void add_ends(struct strbuf *out, const struct style *style, const char *
 	strbuf_addf(out, "%s%*s%s\n", left, used + 2 < width ? (int)(width - used) : 2, "", right);
 }
 
-static void add_header(const json_t *daemon, const json_t *project, int64_t now_ns,
-                       const struct style *style, struct strbuf *out)
+static void add_header(const json_t *daemon, const json_t *project, const struct style *style,
+                       struct strbuf *out)
 {
 	cleanup(strbuf_release) struct strbuf left = STRBUF_INIT;
 	cleanup_free char *name = service_text(project, "name", "?");
 	struct service_counts counts = service_count(project);
 	cleanup_free char *right = xasprintf("%zu/%zu ready", counts.ready, counts.all);
-	int64_t started;
 
 	style_text(&left, style, COLOUR_BOLD, name);
 	strbuf_adds(&left, "  ");
@@ -123,11 +122,8 @@ static void add_header(const json_t *daemon, const json_t *project, int64_t now_
 	if (daemon) {
 		cleanup_free char *version = service_text(daemon, "version", "?");
 
-		strbuf_addf(&left, "  daemon %s", version);
-		if (clock_parse_utc(json_get_str(daemon, "started", ""), &started)) {
-			strbuf_adds(&left, " up ");
-			style_age(&left, (now_ns - started) / 1000000);
-		}
+		strbuf_addf(&left, "  daemon %s up ", version);
+		style_age(&left, json_get_int(daemon, "uptime_ms", 0));
 	} else {
 		strbuf_adds(&left, "  daemon not running");
 	}
@@ -264,15 +260,15 @@ static void add_config_problems(const json_t *project, const struct style *style
 	}
 }
 
-void report_status(const json_t *daemon, const json_t *project, int64_t now_ns,
-                   const struct style *style, struct strbuf *out)
+void report_status(const json_t *daemon, const json_t *project, const struct style *style,
+                   struct strbuf *out)
 {
 	cleanup(strbuf_release) struct strbuf problems = STRBUF_INIT;
 	const json_t *services = json_object_get(project, "services");
 	const json_t *service;
 	size_t i;
 
-	add_header(daemon, project, now_ns, style, out);
+	add_header(daemon, project, style, out);
 	add_table(services, style, out);
 	add_config_problems(project, style, &problems);
 	json_array_foreach(services, i, service)

@@ -439,6 +439,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	cleanup(error_release) struct error no_proxy = ERROR_INIT;
 
 	daemon->started_real_ns = clock_real_ns();
+	daemon->started_boot_ns = clock_boot_ns();
 	daemon->route_timer = loop_add_timer(daemon->loop, -1, send_routes, daemon);
 	if (find_programs(daemon, err) < 0 || watch_signals(daemon, err) < 0 ||
 	    open_state(daemon, err) < 0)

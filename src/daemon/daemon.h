@@ -42,7 +42,7 @@ struct daemon {
 	int running_lock; /* held for life */
 	struct paths paths;
 	char *self, *keeper; /* programs; those of container mode are found when they are wanted */
-	int64_t started_real_ns;
+	int64_t started_real_ns, started_boot_ns;
 	struct state_db *db;
 	struct world_loop world_loop;
 	struct supervisor_world world;

@@ -178,6 +178,7 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 	json_set_str(object, "version", locald_version);
 	json_set_int(object, "pid", getpid());
 	json_set_str(object, "started", started);
+	json_set_int(object, "uptime_ms", (clock_boot_ns() - daemon->started_boot_ns) / 1000000);
 	if (daemon->proxy) {
 		json_set_int(proxy, "port", proxy_worker_port(daemon->proxy));
 		json_set_int(proxy, "pid", proxy_worker_pid(daemon->proxy));
