@@ -104,14 +104,14 @@ static int name_holder(const char *path, const struct paths *paths, struct error
 	                  text.buf);
 }
 
-static int note_holder(int lock, const char *path, const struct paths *paths, struct error *err)
+/* On a full disk it may not be noted: then name_holder() says less. */
+static void note_holder(int lock, const char *path, const struct paths *paths)
 {
 	cleanup_free char *text = xasprintf("%d %s\n", (int)getpid(), paths->run);
+	ssize_t n = pwrite(lock, text, strlen(text), 0);
 
-	/* The file is only locked, never replaced: it is another daemon's text until now. */
-	if (ftruncate(lock, 0) < 0)
-		return error_errno(err, errno, "%s", path);
-	return fd_write_all(lock, text, strlen(text), err);
+	if (n < 0 || ftruncate(lock, n) < 0)
+		log_warn("%s: %s", path, strerror(errno));
 }
 
 /*
@@ -131,7 +131,8 @@ static int take_locks(struct daemon *daemon, struct options *options, struct err
 	daemon->running_lock = take_running_lock(running, err);
 	if (daemon->running_lock < 0)
 		return err->code == EWOULDBLOCK ? name_holder(running, &daemon->paths, err) : -1;
-	return note_holder(daemon->running_lock, running, &daemon->paths, err);
+	note_holder(daemon->running_lock, running, &daemon->paths);
+	return 0;
 }
 
 static void tell_starter(struct options *options, const struct error *failure)
