@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ IDLE = 1000
 LISTENING = 100
 QUIET_SECONDS = 60
 ROUNDS = 3
+QUIET = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 
 
 class S6:
@@ -124,7 +126,7 @@ def listening(build):
     sandbox = Sandbox(build / "src/cli/locald")
     samples = []
     try:
-        project = sandbox.project(services(LISTENING, f'["{svc}", "listen"]', "exec"))
+        project = sandbox.project(services(LISTENING, f'["{svc}", "listen", ",", "wait"]', "exec"))
         sandbox.run("server", "start")
         for _ in range(ROUNDS):
             samples.append(timed(project.run, "up"))
@@ -137,19 +139,29 @@ def listening(build):
     return (table,)
 
 
+def wait_for_port(port):
+    while True:
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.0005)
+
+
 def floor(svc):
     """Milliseconds until as many bare processes listen: no keeper, no log, no environment."""
     samples = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        pids = [os.posix_spawn(svc, [svc, "listen"], {"PORT": str(21000 + n)})
-                for n in range(LISTENING)]
-        for number in range(LISTENING):
-            wait_for_port(21000 + number)
-        samples.append(time.perf_counter() - began)
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+        pids = [os.posix_spawn(svc, [svc, "listen", ",", "wait"], {"PORT": str(21000 + n)},
+                               file_actions=QUIET) for n in range(LISTENING)]
+        try:
+            for number in range(LISTENING):
+                wait_for_port(21000 + number)
+            samples.append(time.perf_counter() - began)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
     return statistics.median(samples) * 1000
 
 
