@@ -46,6 +46,17 @@ void *array_grow(void *items, size_t *cap, size_t len, size_t size);
 		a_->len--;                                                                         \
 	})
 
+/* Removes the first element that is `value`, if there is one. */
+#define array_drop(a, value)                                                                       \
+	({                                                                                         \
+		array_foreach(item_, a) {                                                          \
+			if (*item_ != (value))                                                     \
+				continue;                                                          \
+			array_remove(a, item_);                                                    \
+			break;                                                                     \
+	}                                                                                          \
+	})
+
 #define array_release(a)                                                                           \
 	({                                                                                         \
 		__typeof__(a) a_ = (a);                                                            \

@@ -22,12 +22,7 @@ static void forget(struct container_removal *removal)
 {
 	struct daemon *daemon = removal->daemon;
 
-	array_foreach(slot, &daemon->removals) {
-		if (*slot != removal)
-			continue;
-		array_remove(&daemon->removals, slot);
-		break;
-	}
+	array_drop(&daemon->removals, removal);
 	free(removal->dir);
 	free(removal);
 }

@@ -31,12 +31,7 @@ static void forget(struct container_run *run)
 {
 	struct daemon *daemon = run->daemon;
 
-	array_foreach(slot, &daemon->container_runs) {
-		if (*slot != run)
-			continue;
-		array_remove(&daemon->container_runs, slot);
-		break;
-	}
+	array_drop(&daemon->container_runs, run);
 	job_child_cancel(run->job);
 	json_decref(run->bundle);
 	free(run->name);

@@ -27,12 +27,7 @@ static void forget(struct detached_start *start)
 {
 	struct daemon *daemon = start->daemon;
 
-	array_foreach(slot, &daemon->detached_starts) {
-		if (*slot != start)
-			continue;
-		array_remove(&daemon->detached_starts, slot);
-		break;
-	}
+	array_drop(&daemon->detached_starts, start);
 	free(start->id);
 	free(start->name);
 	free(start);

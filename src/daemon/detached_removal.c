@@ -29,12 +29,7 @@ static void forget(struct detached_removal *removal)
 {
 	struct daemon *daemon = removal->daemon;
 
-	array_foreach(slot, &daemon->detached_removals) {
-		if (*slot != removal)
-			continue;
-		array_remove(&daemon->detached_removals, slot);
-		break;
-	}
+	array_drop(&daemon->detached_removals, removal);
 	loop_source_free(removal->timer);
 	free(removal->id);
 	free(removal->name);

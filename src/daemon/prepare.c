@@ -29,12 +29,7 @@ static void forget(struct preparation *preparation)
 {
 	struct daemon *daemon = preparation->daemon;
 
-	array_foreach(slot, &daemon->preparations) {
-		if (*slot != preparation)
-			continue;
-		array_remove(&daemon->preparations, slot);
-		break;
-	}
+	array_drop(&daemon->preparations, preparation);
 	free(preparation->container);
 	free(preparation->project);
 	free(preparation->service);

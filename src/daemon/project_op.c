@@ -51,12 +51,7 @@ void project_op_mark_building(struct project_op *op, const char *service, bool o
 
 void project_op_free(struct project_op *op)
 {
-	array_foreach(slot, &op->daemon->operations) {
-		if (*slot != op)
-			continue;
-		array_remove(&op->daemon->operations, slot);
-		break;
-	}
+	array_drop(&op->daemon->operations, op);
 	array_foreach(task, &op->tasks) {
 		project_op_mark_building(op, image_task_service(*task), false);
 		image_task_cancel(*task);

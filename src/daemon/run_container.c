@@ -28,12 +28,7 @@ static void forget(struct run_container *run)
 {
 	struct daemon *daemon = run->daemon;
 
-	array_foreach(slot, &daemon->run_containers) {
-		if (*slot != run)
-			continue;
-		array_remove(&daemon->run_containers, slot);
-		break;
-	}
+	array_drop(&daemon->run_containers, run);
 	job_child_cancel(run->job);
 	loop_source_free(run->killer);
 	free(run->id);

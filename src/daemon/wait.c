@@ -157,12 +157,7 @@ static enum outlook look_at(struct wait *wait, const struct project *project, co
 
 static void wait_free(struct wait *wait)
 {
-	array_foreach(slot, &wait->daemon->waits) {
-		if (*slot != wait)
-			continue;
-		array_remove(&wait->daemon->waits, slot);
-		break;
-	}
+	array_drop(&wait->daemon->waits, wait);
 	loop_source_free(wait->timer);
 	strv_release(&wait->services);
 	strv_release(&wait->told);

@@ -187,12 +187,7 @@ static void serve_waiting(struct container *container)
 
 static void helper_free(struct helper *helper)
 {
-	array_foreach(slot, &helper->relay->helpers) {
-		if (*slot != helper)
-			continue;
-		array_remove(&helper->relay->helpers, slot);
-		break;
-	}
+	array_drop(&helper->relay->helpers, helper);
 	loop_source_free(helper->child);
 	free(helper);
 }

@@ -49,12 +49,7 @@ static void guest_free(struct guest *guest)
 {
 	struct worker *worker = guest->worker;
 
-	array_foreach(slot, &worker->guests) {
-		if (*slot != guest)
-			continue;
-		array_remove(&worker->guests, slot);
-		break;
-	}
+	array_drop(&worker->guests, guest);
 	loop_source_free(guest->source);
 	close_fd(&guest->fd);
 	error_release(&guest->failure);

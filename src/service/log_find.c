@@ -68,15 +68,17 @@ static int64_t ago_ms(const struct log_entry *entry, const struct clocks *now)
 int log_find_exit(const char *log_dir, uint32_t run, struct log_exit *ret, struct error *err)
 {
 	cleanup(freep_cursor) struct log_cursor *cursor = log_cursor_new(log_dir, err);
-	const struct clocks now = clocks_now();
 	struct log_entry entry;
 	int found, is_there = 0;
 
 	if (!cursor || log_cursor_seek_last(cursor, LOOK_BACK, err) < 0)
 		return -1;
 	while ((found = log_cursor_next(cursor, &entry, err)) > 0) {
+		struct clocks now;
+
 		if (entry.run != run || !is_event(&entry, "exit"))
 			continue;
+		now = clocks_now();
 		*ret = (struct log_exit){
 			.code = (int)number(&entry, "code"),
 			.signal = (int)number(&entry, "signal"),

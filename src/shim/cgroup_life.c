@@ -10,7 +10,9 @@
 #include <sys/inotify.h>
 
 #define EMPTY_WAIT_MS 10000
-#define RETRY_MS      5 /* v1 tells nobody when a cgroup becomes empty or frozen */
+#define EVENT_WAIT_MS 100
+#define NOT_WATCHED   (-2) /* yet */
+#define RETRY_MS      5    /* v1 tells nobody when a cgroup becomes empty or frozen */
 #define DEPTH_MAX     16
 
 /* Any directory lists the container's processes; a v2 one can do more. */
@@ -107,17 +109,6 @@ bool cgroup_is_frozen(const struct cgroup *cgroup)
 	return dir && is_state(dir, true);
 }
 
-/* Waits for a change of a v2 events file, or in v1 for a moment. */
-static void wait_for_event(const struct cgroup_dir *dir, int watch)
-{
-	struct pollfd poll_fd = {.fd = watch, .events = POLLIN};
-	char buf[4096];
-
-	if (poll(&poll_fd, 1, watch >= 0 ? 100 : RETRY_MS) > 0 && read(watch, buf, sizeof(buf)) < 0)
-		return;
-}
-
-/* Only once there is something to wait for: to end a watch takes the kernel some milliseconds. */
 static int watch_events(const struct cgroup_dir *dir)
 {
 	cleanup_free char *path = path_join(dir->path, "cgroup.events");
@@ -130,6 +121,25 @@ static int watch_events(const struct cgroup_dir *dir)
 	return watch;
 }
 
+/*
+ * Waits for a change of a v2 events file, or in v1 for a moment.  The file is watched only from the
+ * first call on, which returns at once: to end a watch takes the kernel some milliseconds.
+ */
+static void wait_for_event(const struct cgroup_dir *dir, int *watch, int *waited)
+{
+	if (*watch == NOT_WATCHED) {
+		*watch = watch_events(dir);
+	} else {
+		struct pollfd poll_fd = {.fd = *watch, .events = POLLIN};
+		char buf[4096];
+
+		/* What it says is not needed: whoever waits looks himself. */
+		if (poll(&poll_fd, 1, *watch >= 0 ? EVENT_WAIT_MS : RETRY_MS) > 0)
+			(void)!read(*watch, buf, sizeof(buf));
+	}
+	*waited += *watch >= 0 ? EVENT_WAIT_MS : RETRY_MS;
+}
+
 bool cgroup_can_freeze(const struct cgroup *cgroup)
 {
 	return freezer_of(cgroup) != NULL;
@@ -138,8 +148,8 @@ bool cgroup_can_freeze(const struct cgroup *cgroup)
 int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 {
 	const struct cgroup_dir *dir = freezer_of(cgroup);
-	cleanup_close int watch = -1;
-	bool is_watched = false;
+	cleanup_close int watch = NOT_WATCHED;
+	int waited = 0;
 
 	if (!dir) {
 		error_set(err, ERR_UNSUPPORTED, "the container has no cgroup that can be frozen");
@@ -149,14 +159,10 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *err)
 	               : cgroup_write(dir->path, "freezer.state", frozen ? "FROZEN" : "THAWED",
 	                              err) < 0)
 		return -1;
-	for (int waited = 0; waited < EMPTY_WAIT_MS; waited += watch >= 0 ? 100 : RETRY_MS) {
+	while (waited < EMPTY_WAIT_MS) {
 		if (is_state(dir, frozen))
 			return 0;
-		if (is_watched)
-			wait_for_event(dir, watch);
-		else
-			watch = watch_events(dir);
-		is_watched = true;
+		wait_for_event(dir, &watch, &waited);
 	}
 	return error_set(err, ERR_TIMEOUT, "the cgroup did not %s in time",
 	                 frozen ? "freeze" : "thaw");
@@ -208,9 +214,8 @@ static int remove_dir(const char *path, int depth)
 int cgroup_remove(struct cgroup *cgroup, struct error *err)
 {
 	array_foreach(dir, &cgroup->dirs) {
-		cleanup_close int watch = -1;
+		cleanup_close int watch = NOT_WATCHED;
 		cleanup(error_release) struct error ignored = ERROR_INIT;
-		bool is_watched = false;
 		int waited = 0;
 
 		/* What was there before us is somebody else's. */
@@ -219,12 +224,7 @@ int cgroup_remove(struct cgroup *cgroup, struct error *err)
 				return error_errno(err, errno, "remove cgroup %s", dir->path);
 			if (signal_dir(dir, SIGKILL, &ignored) < 0)
 				error_release(&ignored);
-			if (is_watched)
-				wait_for_event(dir, watch);
-			else
-				watch = watch_events(dir);
-			is_watched = true;
-			waited += watch >= 0 ? 100 : RETRY_MS;
+			wait_for_event(dir, &watch, &waited);
 		}
 	}
 	cgroup_release(cgroup);
