@@ -83,6 +83,19 @@ bool fs_exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+char *fs_find_program(const char *name)
+{
+	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		cleanup_free char *path = xasprintf("%s/%s", folders[i], name);
+
+		if (access(path, X_OK) == 0)
+			return take_ptr(path);
+	}
+	return NULL;
+}
+
 bool fs_is_dir(const char *path)
 {
 	struct stat st;

@@ -29,6 +29,9 @@ char *path_real(const char *path, struct error *err) must_check;
 char *path_absolute(const char *base, const char *path) must_check;
 
 bool fs_exists(const char *path);
+/* A program that a package installs, wherever $PATH leads; NULL when it is in none of the usual
+ * folders. */
+char *fs_find_program(const char *name) must_check;
 bool fs_is_dir(const char *path);
 /* What is in a folder, sorted and without hidden names; nothing where it cannot be read. */
 void fs_names(const char *dir, struct strv *out);

@@ -1,5 +1,6 @@
 #include "net/outbound.h"
 
+#include "base/fs.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -17,19 +18,6 @@ static const struct {
 	{"slirp4netns", "10.0.2.3", OUTBOUND_SLIRP4NETNS},
 };
 
-static char *find_program(const char *name)
-{
-	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
-
-	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-		cleanup_free char *path = xasprintf("%s/%s", folders[i], name);
-
-		if (access(path, X_OK) == 0)
-			return take_ptr(path);
-	}
-	return NULL;
-}
-
 /* 0, or why it cannot be used. */
 static int try_tun(void)
 {
@@ -44,7 +32,7 @@ void outbound_find(struct outbound *ret)
 
 	*ret = (struct outbound){0};
 	for (size_t i = 0; i < ARRAY_LEN(known) && !ret->program; i++) {
-		ret->program = find_program(known[i].name);
+		ret->program = fs_find_program(known[i].name);
 		ret->kind = known[i].kind;
 		ret->resolver = known[i].resolver;
 	}

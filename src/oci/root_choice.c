@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #define SETTING    "LOCALD_CONTAINER_ROOT"
+#define PROGRAM    "fuse-overlayfs"
 #define MEMORY_MAX 65536
 #define NOT_FOUND  127 /* the runtime came as far as the program, which is not there */
 
@@ -30,17 +31,6 @@ void root_choice_release(struct root_choice *choice)
 	free(choice->why);
 	free(choice->memory);
 	*choice = (struct root_choice){0};
-}
-
-static char *find_program(void)
-{
-	static const char *const places[] = {"/usr/local/bin/fuse-overlayfs",
-	                                     "/usr/bin/fuse-overlayfs", "/bin/fuse-overlayfs"};
-
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (access(places[i], X_OK) == 0)
-			return xstrdup(places[i]);
-	return NULL;
 }
 
 static int kind_of(const char *name)
@@ -84,7 +74,7 @@ static bool recall(const struct root_question *question, const char *key, struct
 	kind = kind_of(json_get_str(memory, "kind", ""));
 	if (kind < 0)
 		return false;
-	ret->program = kind == ROOT_FUSE ? find_program() : NULL;
+	ret->program = kind == ROOT_FUSE ? fs_find_program(PROGRAM) : NULL;
 	if (kind == ROOT_FUSE && !ret->program)
 		return false;
 	ret->kind = (enum root_kind)kind;
@@ -256,7 +246,7 @@ static void add_why(struct root_choice *choice, const char *text)
 /* false: not even without an overlay is there a container, so nothing was learnt. */
 static bool find_out(const struct root_question *question, struct root_choice *ret)
 {
-	cleanup_free char *program = find_program();
+	cleanup_free char *program = fs_find_program(PROGRAM);
 
 	for (int kind = ROOT_OVERLAY; kind < ROOT_KINDS; kind++) {
 		cleanup(error_release) struct error err = ERROR_INIT;
@@ -285,7 +275,7 @@ static int take_setting(const char *name, struct root_choice *ret, struct error 
 		                 SETTING "=%s: there are overlay, fuse-overlayfs and copy", name);
 	ret->kind = (enum root_kind)kind;
 	ret->is_forced = true;
-	ret->program = kind == ROOT_FUSE ? find_program() : NULL;
+	ret->program = kind == ROOT_FUSE ? fs_find_program(PROGRAM) : NULL;
 	if (kind != ROOT_FUSE || ret->program)
 		return 0;
 	error_set(err, ERR_NOT_FOUND, SETTING "=%s: it is not installed", name);

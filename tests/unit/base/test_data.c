@@ -53,6 +53,11 @@ static void elements_keep_their_order(void **state)
 	array_foreach(n, &numbers)
 		sum += *n;
 	assert_int_equal(sum, 4950 - 50);
+	array_drop(&numbers, 50);
+	assert_int_equal(numbers.len, 99);
+	array_drop(&numbers, 51);
+	assert_int_equal(numbers.len, 98);
+	assert_int_equal(numbers.items[50], 52);
 	array_release(&numbers);
 	array_foreach(n, &numbers)
 		fail();
