@@ -70,6 +70,17 @@ static int choose_all(struct cli *cli, int argc, char **argv, struct error *err)
 
 /* --- run -d --- */
 
+/* As without -d: what could not be executed has the exit code of a shell. */
+static int report_failure(struct cli *cli, const struct progress *progress, struct error *err)
+{
+	int code = (int)json_get_int(progress->result, "exit_code", 0);
+
+	if (code <= 0)
+		return -1;
+	cli_report(cli, err);
+	return code;
+}
+
 int containers_start(struct cli *cli, const json_t *body, struct error *err)
 {
 	cleanup(progress_release) struct progress progress;
@@ -79,7 +90,7 @@ int containers_start(struct cli *cli, const json_t *body, struct error *err)
 
 	progress_init(&progress, cli, "run");
 	if (progress_run(&progress, "/v1/container", body, err) < 0)
-		return -1;
+		return report_failure(cli, &progress, err);
 	container = json_object_get(progress.result, "container");
 	name = json_get_str(container, "name", "?");
 	end = json_get_str(container, "ended", NULL);

@@ -258,8 +258,9 @@ static void on_state(const char *project, const struct service_snapshot *service
 	waits_on_state(daemon);
 	events_on_state(daemon, project, service);
 	daemon_routes_changed(daemon);
-	container_removal_on_state(daemon, project, service);
+	/* What is left of a container says whether it ever ran. */
 	detached_on_state(daemon, project, service);
+	container_removal_on_state(daemon, project, service);
 	if (daemon->is_settling && is_settled(daemon))
 		loop_stop(daemon->loop, 0);
 }

@@ -7,6 +7,7 @@
 #include "base/sha256.h"
 #include "config/project.h"
 #include "daemon/compose.h"
+#include "daemon/container_begun.h"
 #include "daemon/container_plan.h"
 #include "daemon/daemon.h"
 #include "daemon/detached_removal.h"
@@ -17,10 +18,17 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+/* What the runtime's own lines begin with. */
+#define RUNTIME_SAYS "locald-shim: "
+
 struct detached_start {
 	struct daemon *daemon;
 	struct http_exchange *x; /* NULL once it was answered, or the client has gone */
 	char *id, *name;
+	struct container_begun *begun; /* NULL once its program was executed */
+	bool has_begun;
+	bool is_up;   /* as far as the supervisor knows, whose process is the runtime */
+	bool is_over; /* the operation; it has this until then */
 };
 
 static void forget(struct detached_start *start)
@@ -28,6 +36,7 @@ static void forget(struct detached_start *start)
 	struct daemon *daemon = start->daemon;
 
 	array_drop(&daemon->detached_starts, start);
+	container_begun_free(start->begun);
 	free(start->id);
 	free(start->name);
 	free(start);
@@ -45,12 +54,30 @@ static void answer(struct detached_start *start, const char *end)
 		http_stream_end(take_ptr(start->x));
 }
 
+static void advance(struct detached_start *start)
+{
+	if (start->x && start->has_begun && start->is_up)
+		answer(start, NULL);
+	if (!start->x && start->is_over)
+		forget(start);
+}
+
+static void on_begun(void *data)
+{
+	struct detached_start *start = data;
+
+	container_begun_free(take_ptr(start->begun));
+	start->has_begun = true;
+	advance(start);
+}
+
 /* Who asked for it has gone; the container stays. */
 static void on_client_gone(struct http_exchange *x, void *data)
 {
 	struct detached_start *start = data;
 
 	start->x = NULL;
+	advance(start);
 }
 
 static const struct http_exchange_events exchange_callbacks = {.on_close = on_client_gone};
@@ -182,19 +209,55 @@ static struct project *make_project(const struct daemon *daemon, const char *nam
 
 /* --- the start --- */
 
-/* "exited with code 127: sh: nothing: not found"; NULL when there never was a process. */
-static char *describe_end(const struct detached_start *start, const struct error *failure)
+/* "exited with code 9 after 0.0 s: no such table": what it said last is why, most often. */
+static char *describe_end(const struct service_snapshot *now, const char *text)
 {
-	struct service_snapshot now;
-	const struct strv *lines;
+	const struct strv *lines = now->last_lines;
 
-	if (!supervisor_find(start->daemon->supervisor, start->id, start->name, &now) ||
-	    !now.last_exit.is_known)
-		return NULL;
-	lines = now.last_lines;
-	return lines && lines->len > 0
-	               ? xasprintf("%s: %s", failure->text, lines->items[lines->len - 1])
-	               : xstrdup(failure->text);
+	return lines && lines->len > 0 ? xasprintf("%s: %s", text, lines->items[lines->len - 1])
+	                               : xstrdup(text);
+}
+
+/* The run that was asked for is over. */
+static bool has_ended(const struct service_snapshot *now)
+{
+	return now->run > 0 && now->pid <= 0 && service_state_is_at_rest(now->state);
+}
+
+/* The runtime's last line, in a terminal or not. */
+static void add_reason(const struct strv *lines, struct error *err)
+{
+	const char *line = lines->items[lines->len - 1];
+	size_t prefix = str_starts(line, RUNTIME_SAYS) ? strlen(RUNTIME_SAYS) : 0;
+	int len = (int)strcspn(line + prefix, "\r");
+
+	error_set(err, ERR_FAILED, "%.*s", len, line + prefix);
+}
+
+/* It says why, and with its exit code `run` without -d would have ended.  Takes err. */
+static void fail(struct detached_start *start, const struct service_snapshot *now,
+                 struct error *err)
+{
+	bool has_run = has_ended(now) && now->last_exit.is_known;
+
+	if (has_run && now->last_lines->len > 0)
+		add_reason(now->last_lines, err);
+	detached_remove_failed(start->daemon, start->name, take_ptr(start->x), err,
+	                       has_run ? now->last_exit.code : 0);
+}
+
+/* Did the program ever run?  That is to be seen before what the runtime left is removed. */
+static void look_back(struct detached_start *start, const struct service_snapshot *now)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+
+	container_begun_free(take_ptr(start->begun));
+	start->has_begun = container_has_begun(&start->daemon->paths, start->id, start->name);
+	if (start->x && start->is_over && !start->has_begun) {
+		error_set(&err, ERR_FAILED, "%s", now->detail ? now->detail : "ended");
+		fail(start, now, &err);
+	}
+	advance(start);
 }
 
 /* What began and ended at once is there to be looked at; what could not begin is removed. */
@@ -202,19 +265,37 @@ static void on_started(uint64_t operation unused_arg, const struct service_resul
                        size_t count, void *data)
 {
 	struct detached_start *start = data;
-	cleanup(error_release) struct error err = ERROR_INIT;
 	const struct error *failure = count > 0 && results[0].err.code ? &results[0].err : NULL;
-	cleanup_free char *end = failure ? describe_end(start, failure) : NULL;
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct service_snapshot now = {0};
+	bool is_known = supervisor_find(start->daemon->supervisor, start->id, start->name, &now);
 
-	if (start->x && failure && !end) {
+	start->is_over = start->is_up = true;
+	if (start->x && failure && start->has_begun) {
+		cleanup_free char *end = describe_end(&now, failure->text);
+
+		answer(start, end);
+	} else if (start->x && failure) {
 		error_set(&err, failure->code, "%s", failure->text);
 		if (failure->hint)
 			error_hint(&err, "%s", failure->hint);
-		detached_remove_failed(start->daemon, start->name, take_ptr(start->x), &err);
-	} else {
-		answer(start, end);
+		fail(start, &now, &err);
 	}
-	forget(start);
+	if (is_known)
+		detached_removal_on_state(start->daemon, start->id, &now);
+	advance(start);
+}
+
+/* Without the means to watch, that the runtime was started must do, as long as it lives. */
+static void watch_begun(struct detached_start *start)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *id = container_id(start->id, start->name);
+
+	start->begun = container_begun_watch(start->daemon, id, on_begun, start, &err);
+	start->has_begun = !start->begun;
+	if (!start->begun)
+		log_warn("%s: %s", start->name, err.text);
 }
 
 static int apply(struct detached_start *start, const struct detached_request *request,
@@ -227,6 +308,7 @@ static int apply(struct detached_start *start, const struct detached_request *re
 	if (!project)
 		return -1;
 	start->id = xstrdup(project->id);
+	watch_begun(start);
 	if (daemon_put_project(daemon, project, err) < 0)
 		return -1;
 	return supervisor_apply(daemon->supervisor, project->id, project->plans.items,
@@ -252,7 +334,7 @@ void detached_begin(struct daemon *daemon, struct http_exchange *x,
 	if (start->name && apply(start, request, &err) == 0)
 		return;
 	if (start->name) {
-		detached_remove_failed(daemon, start->name, x, &err);
+		detached_remove_failed(daemon, start->name, x, &err, 0);
 	} else {
 		reply_line(x, reply_result(&err, NULL));
 		http_stream_end(x);
@@ -262,23 +344,35 @@ void detached_begin(struct daemon *daemon, struct http_exchange *x,
 }
 
 /* A health check says more than that it runs, but nobody waits here for that. */
-static void answer_running(struct daemon *daemon, const char *project,
-                           const struct service_snapshot *service)
+static bool is_up(const struct service_snapshot *service)
 {
-	bool is_asked = service->plan->health.kind != PLAN_HEALTH_DEFAULT;
+	return service->state == SERVICE_RUNNING &&
+	       service->plan->health.kind != PLAN_HEALTH_DEFAULT;
+}
 
-	if (service->state != SERVICE_RUNNING || !is_asked)
-		return;
+static struct detached_start *find_start(const struct daemon *daemon, const char *project)
+{
 	array_foreach(slot, &daemon->detached_starts)
-		if ((*slot)->x && str_eq_null((*slot)->id, project))
-			answer(*slot, NULL);
+		if (str_eq_null((*slot)->id, project))
+			return *slot;
+	return NULL;
 }
 
 void detached_on_state(struct daemon *daemon, const char *project,
                        const struct service_snapshot *service)
 {
-	answer_running(daemon, project, service);
-	detached_removal_on_state(daemon, project, service);
+	struct detached_start *start = find_start(daemon, project);
+	bool is_starting = start && !start->is_over;
+
+	if (start && has_ended(service)) {
+		look_back(start, service);
+	} else if (start && is_up(service)) {
+		start->is_up = true;
+		advance(start);
+	}
+	/* A removal stops it first, which would call its start off. */
+	if (!is_starting)
+		detached_removal_on_state(daemon, project, service);
 }
 
 void detached_release(struct daemon *daemon)

@@ -26,7 +26,10 @@ struct detached_request {
 /* -1 with ERR_CONFLICT when there is a container of this name, or a published port is held. */
 int detached_check(struct daemon *daemon, const char *name, const json_t *bundle,
                    struct error *err);
-/* Answers x, whose stream has begun, when the container runs, has ended or cannot start. */
+/*
+ * Answers x, whose stream has begun, when the container's program runs or has ended, or could not
+ * be executed: then nothing is left of it.
+ */
 void detached_begin(struct daemon *daemon, struct http_exchange *x,
                     const struct detached_request *request);
 void detached_list(struct daemon *daemon, struct http_exchange *x);

@@ -23,6 +23,7 @@ struct detached_removal {
 	char *id, *name;
 	bool has_stopped;
 	struct error failure; /* why it is removed; x is a stream then */
+	int exit_code;        /* of what failed; 0: none */
 };
 
 static void forget(struct detached_removal *removal)
@@ -44,7 +45,11 @@ static void finish(struct detached_removal *removal, const struct error *err)
 	if (err && (!x || removal->failure.code))
 		log_err("remove container %s: %s", removal->name, err->text);
 	if (x && removal->failure.code) {
-		reply_line(x, reply_result(&removal->failure, NULL));
+		json_t *result = reply_result(&removal->failure, NULL);
+
+		if (removal->exit_code > 0)
+			json_set_int(result, "exit_code", removal->exit_code);
+		reply_line(x, result);
 		http_stream_end(x);
 	} else if (x && err) {
 		reply_error(x, err, NULL);
@@ -185,11 +190,12 @@ static void answer_to(struct detached_removal *removal, struct http_exchange *x)
 }
 
 void detached_remove_failed(struct daemon *daemon, const char *name, struct http_exchange *x,
-                            struct error *failure)
+                            struct error *failure, int exit_code)
 {
 	struct detached_removal *removal = begin(daemon, name);
 
 	error_move(&removal->failure, failure);
+	removal->exit_code = exit_code;
 	if (x)
 		answer_to(removal, x);
 }

@@ -17,10 +17,10 @@ struct service_snapshot;
 void detached_remove(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 /*
  * One that could not start: x, a stream or NULL, gets the failure (taken) as its result
- * once nothing is left of it.
+ * once nothing is left of it, with the exit code of a runtime that ended (0: there was none).
  */
 void detached_remove_failed(struct daemon *daemon, const char *name, struct http_exchange *x,
-                            struct error *failure);
+                            struct error *failure, int exit_code);
 
 /* One that is to go with its end goes. */
 void detached_removal_on_state(struct daemon *daemon, const char *project,

@@ -11,6 +11,7 @@
 #include "daemon/container_removal.h"
 #include "daemon/daemon.h"
 #include "daemon/job_child.h"
+#include "oci/container_dir.h"
 #include "oci/runtime_scope.h"
 
 /* In /dev, which is always the container's own: no volume can be in its place. */
@@ -54,6 +55,7 @@ static int tell_prepared(struct preparation *preparation, const char *bundle, bo
 {
 	struct daemon *daemon = preparation->daemon;
 	cleanup(strv_release) struct strv argv = STRV_INIT, env = STRV_INIT;
+	cleanup_free char *pid = container_dir_pid(preparation->dir);
 
 	/* Its limits can be set in a scope of systemd alone. */
 	if (is_scoped)
@@ -64,6 +66,8 @@ static int tell_prepared(struct preparation *preparation, const char *bundle, bo
 	strv_add(&argv, "--init");
 	if (is_scoped)
 		strv_add(&argv, "--own-cgroup");
+	strv_add(&argv, "--pid-file");
+	strv_add(&argv, pid);
 	strv_add(&argv, "--bundle");
 	strv_add(&argv, bundle);
 	strv_add(&argv, preparation->container);

@@ -55,6 +55,11 @@ char *container_dir_bundle(const char *dir)
 	return path_join(dir, "bundle");
 }
 
+char *container_dir_pid(const char *dir)
+{
+	return path_join(dir, "bundle/pid");
+}
+
 /* The container's root owns its writable layer; the host's root is not in the map. */
 static int make_owned_dir(const char *path, const struct userns_map *map, struct error *err)
 {

@@ -3,6 +3,7 @@
  *
  *   DIR/bundle/config.json, resolv.conf, hosts, hostname, rootfs/ (empty: a mount point)
  *   DIR/bundle/reason      why it ended, written by the runtime where it knows
+ *   DIR/bundle/pid         the runtime's, once the program is executed; goes when that fails
  *   DIR/rw/upper/  the writable layer; owned by root of the container's namespace
  *   DIR/rw/work/   overlayfs's own
  *   DIR/root/      in the place of rw/: a copy of the image, where there is no overlay
@@ -31,7 +32,8 @@ int container_dirs_list(const char *top, struct strv *out, struct error *err);
 int container_dirs_with_mount(const char *top, const char *source, struct strv *out,
                               struct error *err);
 
-/* DIR/bundle */
+/* DIR/bundle, and the file in it that the runtime is to write the pid to. */
 char *container_dir_bundle(const char *dir) must_check;
+char *container_dir_pid(const char *dir) must_check;
 /* Adds the diff ids of the layers that the bundle in `dir` uses. */
 int container_dir_layers(const char *dir, struct strv *out, struct error *err);

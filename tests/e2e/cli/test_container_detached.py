@@ -85,10 +85,23 @@ def test_how_it_ended_is_in_the_list(place):
         assert f"exit {code}" in place.run("container", "list").out
 
 
-def test_a_command_that_is_not_there(place):
-    name = start(place, "base", "no-such-command")
-    assert ended(place, name)["last_exit"]["code"] == 127
-    assert "no-such-command" in log(place, name)[-1]
+@pytest.mark.parametrize("options", [[], ["-t"], ["--rm"]])
+@pytest.mark.parametrize("program, status", [("no-such-command", 127), ("/etc/passwd", 126)])
+def test_a_command_that_cannot_be_executed(place, options, program, status):
+    result = place.fail("container", "run", "-d", *options, "base", program, status=status)
+    assert program in result.err and "\\x" not in result.err and not result.out, str(result)
+    until(lambda: not listed(place), what="nothing is left of it")
+
+
+@pytest.mark.parametrize("options", [[], ["--rm"]])
+def test_a_program_that_ends_like_one_that_is_not_there(place, options):
+    """It was executed: that it ended is no failure of the start."""
+    result = place.run("container", "run", "-d", *options, "base", "sh", "-c", "echo no-such-thing; exit 127")
+    assert result.out == "base\n" and "error" not in result.err and "called off" not in result.err, str(result)
+    if options:
+        until(lambda: not listed(place), what="it is removed")
+    else:
+        assert ended(place, "base")["last_exit"]["code"] == 127
 
 
 def test_names_are_made_up_and_taken(place):
