@@ -306,7 +306,7 @@ static bool is_program(const char *path)
 /* In a build tree this binary is src/cli/locald, and its helpers are in the rooms beside it. */
 static char *in_build_tree(const char *own_dir, const char *name)
 {
-	static const char *const rooms[] = {"keeper", "shim", "lifecycle"};
+	static const char *const rooms[] = {"keeper", "shim", "lifecycle", "daemon"};
 
 	if (!str_eq(path_base(own_dir), "cli"))
 		return NULL;

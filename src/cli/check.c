@@ -272,8 +272,8 @@ static void check_limits(struct cli *cli unused_arg, struct finding *finding)
 static void check_programs(struct cli *cli unused_arg, struct finding *finding)
 {
 	/* Without the first nothing runs; the others are for containers and builds. */
-	static const char *const names[] = {"locald-keeper", "locald-shim", "locald-lifecycle",
-	                                    "locald-launcher"};
+	static const char *const names[] = {"locald-keeper", "locald-shim", "locald-job",
+	                                    "locald-lifecycle", "locald-launcher"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		cleanup(error_release) struct error err = ERROR_INIT;

@@ -1,7 +1,6 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "daemon/daemon_main.h"
-#include "daemon/job_main.h"
 #include "proxy/proxy_main.h"
 #include "proxy/relay_main.h"
 #include "proxy/site_main.h"
@@ -17,8 +16,6 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && is_daemon(argc, argv))
 		return daemon_main(argc - 1, argv + 1);
-	if (argc > 1 && str_eq(argv[1], "job"))
-		return job_main(argc - 1, argv + 1);
 	if (argc > 1 && str_eq(argv[1], "proxy"))
 		return proxy_main(argc - 1, argv + 1);
 	if (argc > 1 && str_eq(argv[1], "relay"))

@@ -249,8 +249,8 @@ static int start(struct container_run *run, const json_t *request, struct error 
 	    (run->is_detached && detached_check(run->daemon, name, run->bundle, err) < 0))
 		return -1;
 	params = json_pack("{s:s, s:s, s:b}", "store", store, "reference", image, "if_missing", 1);
-	run->job = job_child_start(run->daemon->loop, run->daemon->self, "image-pull", params,
-	                           &job_callbacks, run, err);
+	run->job =
+		job_child_start(run->daemon->loop, "image-pull", params, &job_callbacks, run, err);
 	return run->job ? 0 : -1;
 }
 

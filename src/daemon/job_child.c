@@ -1,6 +1,7 @@
 #include "daemon/job_child.h"
 
 #include "api/api_error.h"
+#include "api/paths.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
@@ -155,15 +156,15 @@ static int send_params(struct job_child *job, int fd, const json_t *params, stru
 	return 0;
 }
 
-static int spawn(struct job_child *job, const char *program, const json_t *params,
-                 struct error *err)
+static int spawn(struct job_child *job, const json_t *params, struct error *err)
 {
-	const char *argv[] = {"locald", "job", job->kind, NULL};
+	cleanup_free char *program = paths_libexec("locald-job", err);
+	const char *argv[] = {"locald-job", job->kind, NULL};
 	cleanup_close int in_read = -1, in_write = -1, out_read = -1, out_write = -1;
 	int fds[2];
 	pid_t pid;
 
-	if (fd_pipe(fds, err) < 0)
+	if (!program || fd_pipe(fds, err) < 0)
 		return -1;
 	in_read = fds[0];
 	in_write = fds[1];
@@ -192,9 +193,8 @@ static int spawn(struct job_child *job, const char *program, const json_t *param
 	return send_params(job, take_fd(in_write), params, err);
 }
 
-struct job_child *job_child_start(struct loop *loop, const char *program, const char *kind,
-                                  const json_t *params, const struct job_events *events, void *data,
-                                  struct error *err)
+struct job_child *job_child_start(struct loop *loop, const char *kind, const json_t *params,
+                                  const struct job_events *events, void *data, struct error *err)
 {
 	struct job_child *job = xcalloc(1, sizeof(*job));
 
@@ -203,7 +203,7 @@ struct job_child *job_child_start(struct loop *loop, const char *program, const 
 	job->data = data;
 	job->kind = xstrdup(kind);
 	job->line.buf = strbuf_empty;
-	if (spawn(job, program, params, err) == 0)
+	if (spawn(job, params, err) == 0)
 		return job;
 	if (job->child)
 		job_child_cancel(job);

@@ -1,5 +1,5 @@
 /*
- * job_child - slow work in a child: `locald job KIND`, parameters as JSON on its
+ * job_child - slow work in a child: `locald-job KIND`, parameters as JSON on its
  * stdin, JSON lines on its stdout.
  *
  * The last line is {"event":"result",…}; a child that ends without one (killed,
@@ -25,7 +25,6 @@ struct job_events {
 };
 
 /* params is borrowed. */
-struct job_child *job_child_start(struct loop *loop, const char *program, const char *kind,
-                                  const json_t *params, const struct job_events *events, void *data,
-                                  struct error *err);
+struct job_child *job_child_start(struct loop *loop, const char *kind, const json_t *params,
+                                  const struct job_events *events, void *data, struct error *err);
 void job_child_cancel(struct job_child *job); /* NULL is fine */

@@ -1,5 +1,10 @@
-#include "daemon/job_main.h"
-
+/*
+ * locald-job KIND: parameters as one JSON object on stdin, JSON lines on stdout.  Kinds are the
+ * tables of oci/job_image.h, oci/job_volume.h, cnb/job_build.h and daemon/managed.h.
+ *
+ * A program of its own, because libcurl and libarchive bring forty libraries: to load them takes
+ * longer than all that most commands do, and memory in each process that has them.
+ */
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -47,13 +52,13 @@ static int run_job(const struct job *job, struct job_output *out, struct error *
 	return job->fn(params, out, err);
 }
 
-int job_main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
 	struct job_output out = {.fd = STDOUT_FILENO};
 	const struct job *job = argc == 2 ? find_job(argv[1]) : NULL;
 
-	log_init("locald job", LOG_INFO);
+	log_init("locald-job", LOG_INFO);
 	umask(022);
 	if (!job) {
 		error_set(&err, ERR_USAGE, "no such job: %s", argc > 1 ? argv[1] : "(none)");

@@ -155,9 +155,9 @@ static int begin(struct preparation *preparation, struct error *err)
 	if (i >= 0 && known->extras.items[i].data) {
 		/* Its plan says already what to run. */
 		free(take_ptr(preparation->dir));
-		preparation->job = job_child_start(daemon->loop, daemon->self, "service-data",
-		                                   known->extras.items[i].data, &job_callbacks,
-		                                   preparation, err);
+		preparation->job =
+			job_child_start(daemon->loop, "service-data", known->extras.items[i].data,
+		                        &job_callbacks, preparation, err);
 		return preparation->job ? 0 : -1;
 	}
 	if (i < 0 || !known->extras.items[i].bundle)
@@ -176,8 +176,8 @@ static int begin(struct preparation *preparation, struct error *err)
 	add_notify(daemon, project, service, params);
 	if (container_network_fill(daemon, params, preparation->container, err) < 0)
 		return -1;
-	preparation->job = job_child_start(daemon->loop, daemon->self, "bundle", params,
-	                                   &job_callbacks, preparation, err);
+	preparation->job =
+		job_child_start(daemon->loop, "bundle", params, &job_callbacks, preparation, err);
 	fault_point("bundle.begun");
 	return preparation->job ? 0 : -1;
 }

@@ -65,8 +65,8 @@ static void remove_dir(struct run_container *run)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup_json json_t *params = json_pack("{s:s}", "dir", run->dir);
 
-	run->job = job_child_start(run->daemon->loop, run->daemon->self, "cleanup", params,
-	                           &removal_callbacks, run, &err);
+	run->job = job_child_start(run->daemon->loop, "cleanup", params, &removal_callbacks, run,
+	                           &err);
 	if (run->job)
 		return;
 	log_err("remove container %s: %s", run->id, err.text);
@@ -185,8 +185,7 @@ static int start_bundle(struct run_container *run, const char *service, const js
 	json_set_str(params, "root_memory", memory);
 	if (container_network_fill(daemon, params, run->id, err) < 0)
 		return -1;
-	run->job = job_child_start(daemon->loop, daemon->self, "bundle", params, &bundle_callbacks,
-	                           run, err);
+	run->job = job_child_start(daemon->loop, "bundle", params, &bundle_callbacks, run, err);
 	return run->job ? 0 : -1;
 }
 

@@ -17,6 +17,15 @@ from support import accounts, audit
 STARTED = set()
 
 
+def programs_of(binary):
+    """Where the other programs of an installed or a built locald are."""
+    binary = pathlib.Path(binary)
+    installed = binary.parent.parent / "libexec/locald"
+    if installed.is_dir():
+        return lambda room, name: str(installed / name)
+    return lambda room, name: str(binary.parent.parent / room / name)
+
+
 class Result:
     """What a command did.  `events` and `json` read its standard output."""
 

@@ -173,3 +173,12 @@ def test_status_json_names_its_schema(web):
     assert status["schema"] == 1
     assert json.dumps(status)
     assert status["daemon"]["pid"] == web.sandbox.daemon_pid()
+
+
+def test_only_jobs_have_the_libraries_of_images(web):
+    """Forty libraries come with them: each command and each daemon would wait for those."""
+    web.up()
+    with open(f"/proc/{web.sandbox.daemon_pid()}/maps", encoding="utf-8") as file:
+        mapped = {os.path.basename(line.split()[-1]).split(".")[0] for line in file}
+    assert "libcrypto" in mapped
+    assert not mapped & {"libcurl", "libarchive"}

@@ -1,4 +1,4 @@
-"""Builders and builds through `locald job`, in containers, as the caller and as an ordinary user."""
+"""Builders and builds through `locald-job`, in containers, as the caller and as an ordinary user."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import time
 import pytest
 
 from support import images
+from support.sandbox import programs_of
 
 DETECT = """\
 #!/bin/sh
@@ -72,15 +73,6 @@ image = "base"
 """
 
 
-def programs_of(binary):
-    """Where the other programs of an installed or a built locald are."""
-    binary = pathlib.Path(binary)
-    installed = binary.parent.parent / "libexec/locald"
-    if installed.is_dir():
-        return lambda room, name: str(installed / name)
-    return lambda room, name: str(binary.parent.parent / room / name)
-
-
 class Jobs:
     def __init__(self, sandbox):
         self.sandbox = sandbox
@@ -103,7 +95,8 @@ class Jobs:
         return path
 
     def start(self, kind, **params):
-        process = self.sandbox.popen("job", kind, stdin=subprocess.PIPE)
+        process = self.sandbox.popen(
+            argv=[self.program("daemon", "locald-job"), kind], stdin=subprocess.PIPE)
         process.stdin.write(json.dumps({"store": str(self.store), **params}).encode())
         process.stdin.close()
         process.stdin = None

@@ -13,6 +13,7 @@ import pytest
 
 from support import accounts
 from support.faulty_proxy import FaultyProxy
+from support.sandbox import programs_of
 
 
 def make_tar(files, links=None):
@@ -55,7 +56,8 @@ class Store:
     """An image store of an account, in a folder of its own below /tmp."""
 
     def __init__(self, locald, account):
-        self.locald, self.account = locald, account
+        self.account = account
+        self.program = programs_of(locald)("daemon", "locald-job")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ld-oci-"))
         self.folder.chmod(0o755)
         os.chown(self.folder, account.uid, account.gid)
@@ -67,7 +69,7 @@ class Store:
     def popen(self, kind, **params):
         """A job that is under way."""
         process = subprocess.Popen(
-            [self.locald, "job", kind], env=self.environment(), cwd="/", text=True,
+            [self.program, kind], env=self.environment(), cwd="/", text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             **self.account.popen_arguments())
         process.stdin.write(json.dumps({"store": str(self.path), **params}))
@@ -76,7 +78,7 @@ class Store:
 
     def job(self, kind, **params):
         return Outcome(subprocess.run(
-            [self.locald, "job", kind], env=self.environment(), cwd="/", text=True, check=False,
+            [self.program, kind], env=self.environment(), cwd="/", text=True, check=False,
             input=json.dumps({"store": str(self.path), **params}), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, timeout=100, **self.account.popen_arguments()))
 

@@ -40,7 +40,7 @@ static void on_result(json_t *result, void *data)
 
 static const struct job_events events = {.on_line = on_line, .on_result = on_result};
 
-/* A program that stands for `locald`: a script, so that each test says what the job does. */
+/* A program that stands for `locald-job`: a script, so that each test says what the job does. */
 static struct job_child *start(struct seen *seen, char dir[], const char *script)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -50,10 +50,11 @@ static struct job_child *start(struct seen *seen, char dir[], const char *script
 	struct job_child *job;
 
 	assert_non_null(mkdtemp(dir));
-	path = path_join(dir, "program");
+	path = path_join(dir, "locald-job");
 	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0700, &err), 0);
 	seen->loop = loop_new(&err);
-	job = job_child_start(seen->loop, path, "kind", params, &events, seen, &err);
+	setenv("LOCALD_LIBEXEC", dir, 1);
+	job = job_child_start(seen->loop, "kind", params, &events, seen, &err);
 	assert_non_null(job);
 	return job;
 }
@@ -81,7 +82,7 @@ static void parameters_go_in_and_lines_come_out(void **state)
 	struct seen seen = {0};
 
 	start(&seen, dir,
-	      "p=$(cat); echo \"{\\\"event\\\":\\\"log\\\",\\\"text\\\":\\\"$1 $2\\\"}\"\n"
+	      "p=$(cat); echo \"{\\\"event\\\":\\\"log\\\",\\\"text\\\":\\\"$1\\\"}\"\n"
 	      "echo 'not json'\n"
 	      "printf '{\"event\":\"result\",\"ok\":true,\"got\":%s}' \"$p\"; echo");
 	run(&seen);
