@@ -79,8 +79,7 @@ static void on_pulled(json_t *result, void *data)
 		                    run->bundle);
 	} else {
 		api_error_from_json(json_object_get(result, "error"), &err);
-		reply_line(run->x, reply_result(&err, NULL));
-		http_stream_end(run->x);
+		reply_end(run->x, reply_result(&err, NULL));
 	}
 	forget(run);
 }

@@ -49,9 +49,7 @@ static void answer(struct detached_start *start, const char *end)
 	json_set_str(container, "name", start->name);
 	json_set_str(container, "ended", end);
 	json_object_set_new(result, "container", container);
-	reply_line(start->x, result);
-	if (start->x)
-		http_stream_end(take_ptr(start->x));
+	reply_end(take_ptr(start->x), result);
 }
 
 static void advance(struct detached_start *start)
@@ -234,16 +232,19 @@ static void add_reason(const struct strv *lines, struct error *err)
 	error_set(err, ERR_FAILED, "%.*s", len, line + prefix);
 }
 
-/* It says why, and with its exit code `run` without -d would have ended.  Takes err. */
+/* It says why, and with its exit code `run` without -d would have ended.  May change err. */
 static void fail(struct detached_start *start, const struct service_snapshot *now,
                  struct error *err)
 {
 	bool has_run = has_ended(now) && now->last_exit.is_known;
+	json_t *result;
 
 	if (has_run && now->last_lines->len > 0)
 		add_reason(now->last_lines, err);
-	detached_remove_failed(start->daemon, start->name, take_ptr(start->x), err,
-	                       has_run ? now->last_exit.code : 0);
+	result = reply_result(err, NULL);
+	if (has_run && now->last_exit.code > 0)
+		json_set_int(result, "exit_code", now->last_exit.code);
+	detached_remove_failed(start->daemon, start->name, take_ptr(start->x), result);
 }
 
 /* Did the program ever run?  That is to be seen before what the runtime left is removed. */
@@ -333,12 +334,10 @@ void detached_begin(struct daemon *daemon, struct http_exchange *x,
 		start->name = xstrdup(request->name);
 	if (start->name && apply(start, request, &err) == 0)
 		return;
-	if (start->name) {
-		detached_remove_failed(daemon, start->name, x, &err, 0);
-	} else {
-		reply_line(x, reply_result(&err, NULL));
-		http_stream_end(x);
-	}
+	if (start->name)
+		detached_remove_failed(daemon, start->name, x, reply_result(&err, NULL));
+	else
+		reply_end(x, reply_result(&err, NULL));
 	start->x = NULL;
 	forget(start);
 }

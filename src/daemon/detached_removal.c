@@ -22,8 +22,7 @@ struct detached_removal {
 	struct loop_source *timer; /* the supervisor is not to be called from its own callbacks */
 	char *id, *name;
 	bool has_stopped;
-	struct error failure; /* why it is removed; x is a stream then */
-	int exit_code;        /* of what failed; 0: none */
+	json_t *failed; /* the result of a start that failed; x is its stream then, or NULL */
 };
 
 static void forget(struct detached_removal *removal)
@@ -34,7 +33,7 @@ static void forget(struct detached_removal *removal)
 	loop_source_free(removal->timer);
 	free(removal->id);
 	free(removal->name);
-	error_release(&removal->failure);
+	json_decref(removal->failed);
 	free(removal);
 }
 
@@ -42,15 +41,10 @@ static void finish(struct detached_removal *removal, const struct error *err)
 {
 	struct http_exchange *x = take_ptr(removal->x);
 
-	if (err && (!x || removal->failure.code))
+	if (err && (!x || removal->failed))
 		log_err("remove container %s: %s", removal->name, err->text);
-	if (x && removal->failure.code) {
-		json_t *result = reply_result(&removal->failure, NULL);
-
-		if (removal->exit_code > 0)
-			json_set_int(result, "exit_code", removal->exit_code);
-		reply_line(x, result);
-		http_stream_end(x);
+	if (removal->failed) {
+		reply_end(x, take_ptr(removal->failed));
 	} else if (x && err) {
 		reply_error(x, err, NULL);
 	} else if (x) {
@@ -190,12 +184,17 @@ static void answer_to(struct detached_removal *removal, struct http_exchange *x)
 }
 
 void detached_remove_failed(struct daemon *daemon, const char *name, struct http_exchange *x,
-                            struct error *failure, int exit_code)
+                            json_t *result)
 {
-	struct detached_removal *removal = begin(daemon, name);
+	struct detached_removal *removal;
 
-	error_move(&removal->failure, failure);
-	removal->exit_code = exit_code;
+	/* Somebody else removes it, and is answered when it is gone. */
+	if (under_way(daemon, name)) {
+		reply_end(x, result);
+		return;
+	}
+	removal = begin(daemon, name);
+	removal->failed = result;
 	if (x)
 		answer_to(removal, x);
 }

@@ -16,11 +16,11 @@ struct service_snapshot;
 /* Answers x when it is gone.  request: "name", and "force" for one that runs. */
 void detached_remove(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 /*
- * One that could not start: x, a stream or NULL, gets the failure (taken) as its result
- * once nothing is left of it, with the exit code of a runtime that ended (0: there was none).
+ * One that could not start: x, a stream or NULL, gets this result (taken) once nothing is left
+ * of it.
  */
 void detached_remove_failed(struct daemon *daemon, const char *name, struct http_exchange *x,
-                            struct error *failure, int exit_code);
+                            json_t *result);
 
 /* One that is to go with its end goes. */
 void detached_removal_on_state(struct daemon *daemon, const char *project,

@@ -31,8 +31,7 @@ static void on_result(json_t *result, void *data)
 {
 	struct api_job *job = data;
 
-	reply_line(job->x, json_incref(result));
-	http_stream_end(job->x);
+	reply_end(job->x, json_incref(result));
 	free(job);
 }
 

@@ -40,8 +40,7 @@ static void end_with(struct log_view *view, const struct error *err)
 {
 	struct http_exchange *x = view->x;
 
-	reply_line(x, reply_result(err, NULL));
-	http_stream_end(x);
+	reply_end(x, reply_result(err, NULL));
 	view_free(view);
 }
 

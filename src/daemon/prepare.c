@@ -141,15 +141,32 @@ static void add_notify(const struct daemon *daemon, const char *project, const c
 	json_set_str(env, "NOTIFY_SOCKET", CONTAINER_NOTIFY);
 }
 
+json_t *prepare_bundle(struct daemon *daemon, const json_t *bundle, const char *dir,
+                       const char *hostname, const char *id, struct error *err)
+{
+	cleanup_free char *store = paths_image_store(&daemon->paths);
+	cleanup_free char *memory = paths_root_memory(&daemon->paths);
+	cleanup_free char *shim = paths_libexec("locald-shim", err);
+	cleanup_free char *parent = path_dir(dir);
+	cleanup_json json_t *params = NULL;
+
+	if (!shim || fs_mkdirs_private(parent, err) < 0)
+		return NULL;
+	params = json_deep_copy(bundle);
+	json_set_str(params, "store", store);
+	json_set_str(params, "dir", dir);
+	json_set_str(params, "hostname", hostname);
+	json_set_str(params, "shim", shim);
+	json_set_str(params, "root_memory", memory);
+	return container_network_fill(daemon, params, id, err) < 0 ? NULL : take_ptr(params);
+}
+
 static int begin(struct preparation *preparation, struct error *err)
 {
 	const char *project = preparation->project, *service = preparation->service;
 	struct daemon *daemon = preparation->daemon;
 	const struct project *known = daemon_find_project(daemon, project);
 	int i = known ? project_index(known, service) : -1;
-	cleanup_free char *store = paths_image_store(&daemon->paths);
-	cleanup_free char *memory = paths_root_memory(&daemon->paths);
-	cleanup_free char *parent = NULL, *shim = NULL;
 	cleanup_json json_t *params = NULL;
 
 	if (i >= 0 && known->extras.items[i].data) {
@@ -162,20 +179,12 @@ static int begin(struct preparation *preparation, struct error *err)
 	}
 	if (i < 0 || !known->extras.items[i].bundle)
 		return error_set(err, ERR_NOT_FOUND, "%s has no container settings", service);
-	parent = path_dir(preparation->dir);
-	shim = paths_libexec("locald-shim", err);
-	if (!shim || fs_mkdirs_private(parent, err) < 0)
+	params = prepare_bundle(daemon, known->extras.items[i].bundle, preparation->dir, service,
+	                        preparation->container, err);
+	if (!params)
 		return -1;
-	params = json_deep_copy(known->extras.items[i].bundle);
-	json_set_str(params, "store", store);
-	json_set_str(params, "dir", preparation->dir);
-	json_set_str(params, "hostname", service);
 	json_set_bool(params, "replace", true);
-	json_set_str(params, "shim", shim);
-	json_set_str(params, "root_memory", memory);
 	add_notify(daemon, project, service, params);
-	if (container_network_fill(daemon, params, preparation->container, err) < 0)
-		return -1;
 	preparation->job =
 		job_child_start(daemon->loop, "bundle", params, &job_callbacks, preparation, err);
 	fault_point("bundle.begun");

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "base/json.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +19,13 @@ struct strv;
 
 /* `locald-shim` with the options that all of its commands get. */
 int prepare_runtime(const struct daemon *daemon, struct strv *argv, struct error *err);
+
+/*
+ * Parameters of the bundle job for the container `id`, whose directory `dir` is to become: those
+ * of `bundle` (borrowed), and what all containers have.  The folder above is made.
+ */
+json_t *prepare_bundle(struct daemon *daemon, const json_t *bundle, const char *dir,
+                       const char *hostname, const char *id, struct error *err) must_check;
 
 /* Something is made in that directory, or waits for it. */
 bool prepare_is_busy(const struct daemon *daemon, const char *dir);

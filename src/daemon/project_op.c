@@ -114,14 +114,7 @@ void project_op_finish(struct project_op *op, const struct error *err, json_t *f
 	if (fields)
 		json_object_update(result, fields);
 	json_decref(fields);
-	if (op->x) {
-		struct http_exchange *x = take_ptr(op->x);
-
-		reply_line(x, result);
-		http_stream_end(x);
-	} else {
-		json_decref(result);
-	}
+	reply_end(take_ptr(op->x), result);
 	project_op_free(op);
 }
 
@@ -357,8 +350,7 @@ void project_op_stop(struct daemon *daemon, struct http_exchange *x, const json_
 	if (!project && err.code == ERR_NOT_FOUND) {
 		/* Stopping what does not run is done already. */
 		reply_stream_begin(x);
-		reply_line(x, reply_result(NULL, NULL));
-		http_stream_end(x);
+		reply_end(x, reply_result(NULL, NULL));
 		return;
 	}
 	if (!project) {

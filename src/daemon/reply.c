@@ -49,6 +49,13 @@ void reply_line(struct http_exchange *x, json_t *object)
 	json_decref(object);
 }
 
+void reply_end(struct http_exchange *x, json_t *result)
+{
+	reply_line(x, result);
+	if (x)
+		http_stream_end(x);
+}
+
 json_t *reply_result(const struct error *err, const struct diagnostics *diags)
 {
 	json_t *result = json_object();

@@ -14,5 +14,7 @@ void reply_error(struct http_exchange *x, const struct error *err, const struct 
 void reply_stream_begin(struct http_exchange *x);
 /* One line; takes the object.  x may be NULL (the client has gone): then nothing is sent. */
 void reply_line(struct http_exchange *x, json_t *object);
+/* The last line of a stream, as reply_line(). */
+void reply_end(struct http_exchange *x, json_t *result);
 /* {"event":"result","ok":…}: with an error when err is not NULL. */
 json_t *reply_result(const struct error *err, const struct diagnostics *diags);

@@ -142,10 +142,7 @@ static int tell_command(struct run_container *run, const char *bundle, struct er
 
 static void give_up(struct run_container *run, const struct error *err)
 {
-	struct http_exchange *x = take_ptr(run->x);
-
-	reply_line(x, reply_result(err, NULL));
-	http_stream_end(x);
+	reply_end(take_ptr(run->x), reply_result(err, NULL));
 	forget(run);
 }
 
@@ -170,20 +167,10 @@ static int start_bundle(struct run_container *run, const char *service, const js
                         struct error *err)
 {
 	struct daemon *daemon = run->daemon;
-	cleanup_free char *store = paths_image_store(&daemon->paths);
-	cleanup_free char *parent = path_dir(run->dir);
-	cleanup_free char *memory = paths_root_memory(&daemon->paths);
-	cleanup_free char *shim = paths_libexec("locald-shim", err);
-	cleanup_json json_t *params = json_copy((json_t *)bundle);
+	cleanup_json json_t *params =
+		prepare_bundle(daemon, bundle, run->dir, service, run->id, err);
 
-	if (!shim || fs_mkdirs_private(parent, err) < 0)
-		return -1;
-	json_set_str(params, "store", store);
-	json_set_str(params, "dir", run->dir);
-	json_set_str(params, "hostname", service);
-	json_set_str(params, "shim", shim);
-	json_set_str(params, "root_memory", memory);
-	if (container_network_fill(daemon, params, run->id, err) < 0)
+	if (!params)
 		return -1;
 	run->job = job_child_start(daemon->loop, "bundle", params, &bundle_callbacks, run, err);
 	return run->job ? 0 : -1;

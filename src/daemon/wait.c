@@ -168,8 +168,7 @@ static void wait_free(struct wait *wait)
 /* err NULL: all of them are as they should be. */
 static void finish(struct wait *wait, const struct error *err)
 {
-	reply_line(wait->x, reply_result(err, NULL));
-	http_stream_end(wait->x);
+	reply_end(wait->x, reply_result(err, NULL));
 	wait_free(wait);
 }
 

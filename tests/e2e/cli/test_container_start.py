@@ -83,6 +83,14 @@ def test_nobody_waits_any_more(gated):
     assert "no-such-command" in gated.sandbox.run("container", "logs", "box").out
 
 
+def test_a_removal_while_it_begins(gated):
+    starting = gated.start("base", "sleep", "1000")
+    assert "removed box" in gated.sandbox.run("container", "rm", "--force", "box").out
+    result = gated.sandbox.finish(starting)
+    assert result.status != 0 and not result.out, str(result)
+    assert not gated.container()
+
+
 def test_a_stop_while_it_begins(gated):
     starting = gated.start("base", "sleep", "1000")
     gated.sandbox.run("container", "stop", "box")
