@@ -56,6 +56,10 @@ static void judge_address(struct port_listener *listener, const char *hex)
 	}
 }
 
+/*
+ * What listens comes first; no more is read than that.  Behind it come the connections of the last
+ * minute, perhaps tens of thousands, and each read among them takes the kernel milliseconds.
+ */
 static int read_table(const char *path, bool is_ipv6, struct port_listeners *ret, struct error *err)
 {
 	cleanup_file FILE *file = fopen(path, "re");
@@ -72,8 +76,10 @@ static int read_table(const char *path, bool is_ipv6, struct port_listeners *ret
 
 		if (sscanf(line, " %*d: %39[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*u %*u %llu", addr,
 		           &port, &state, &inode) != 4 ||
-		    state != STATE_LISTEN || strlen(addr) != digits)
+		    strlen(addr) != digits)
 			continue;
+		if (state != STATE_LISTEN)
+			break;
 		listener = array_add(&ret->items);
 		*listener = (struct port_listener){
 			.port = (int)port, .inode = inode, .is_ipv6 = is_ipv6};

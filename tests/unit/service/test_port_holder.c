@@ -64,6 +64,46 @@ static void test_addresses(void **state)
 	assert_null(port_listeners_find(&all, 0));
 }
 
+/* Bytes that this process has read; -1 where that is not counted. */
+static long long bytes_read(void)
+{
+	cleanup_file FILE *file = fopen("/proc/self/io", "re");
+	long long bytes;
+
+	return file && fscanf(file, "rchar: %lld", &bytes) == 1 ? bytes : -1;
+}
+
+#define CONNECTIONS 400
+
+static void test_connections_are_not_read(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup(port_listeners_release) struct port_listeners all = {0};
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int port, later_port, fds[CONNECTIONS];
+	cleanup_close int listening = listen_v4(INADDR_LOOPBACK, &port), later = -1;
+	long long before, after;
+
+	addr.sin_port = htons((uint16_t)port);
+	for (int i = 0; i < CONNECTIONS; i += 2) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
+		fds[i + 1] = accept(listening, NULL, NULL);
+	}
+	later = listen_v4(INADDR_LOOPBACK, &later_port);
+	before = bytes_read();
+	assert_int_equal(port_listeners_read(&all, &err), 0);
+	after = bytes_read();
+	assert_non_null(port_listeners_find(&all, port));
+	assert_non_null(port_listeners_find(&all, later_port));
+	/* A row takes 150 bytes; those of IPv6 and the buffer's length come on top. */
+	if (before >= 0)
+		assert_true(after - before < (long long)(all.items.len + CONNECTIONS / 2) * 150);
+	for (int i = 0; i < CONNECTIONS; i++)
+		close(fds[i]);
+}
+
 static void test_holder_is_named(void **state)
 {
 	struct port_holder holder;
@@ -136,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_connections_are_not_read),
 		cmocka_unit_test(test_holder_is_named),
 		cmocka_unit_test(test_text_without_a_pid),
 		cmocka_unit_test(test_tree),
