@@ -136,7 +136,8 @@ static const struct command run_command = {
 		"The image is one of the store, or is pulled. Options come before it; what\n"
 		"follows is passed on as it is. The container ends with the command and leaves\n"
 		"nothing but its named volumes; the exit code is the container's. With -d it goes\n"
-		"on by itself, like a service: `container list`, `logs`, `exec`, `stop` and `rm`.",
+		"on by itself, like a service: `container list`, `logs`, `exec`, `stop`, `start` "
+		"and `rm`.",
 	.options = run_options,
 	.options_size = sizeof(struct container_options),
 	.release = release,
@@ -150,8 +151,8 @@ static const struct command run_command = {
 };
 
 static const struct command *const subcommands[] = {
-	&container_attach, &container_exec, &container_list, &container_logs,
-	&container_rm,     &run_command,    &container_stop, NULL,
+	&container_attach, &container_exec, &container_list,  &container_logs, &container_restart,
+	&container_rm,     &run_command,    &container_start, &container_stop, NULL,
 };
 
 static const char *const examples[] = {
@@ -167,7 +168,7 @@ static const char *const examples[] = {
 
 const struct command cmd_container = {
 	.name = "container",
-	.summary = "Containers outside of any project: run, list, logs, exec, attach, stop, rm",
+	.summary = "Containers outside of any project: run, list, logs, exec, stop, start, rm …",
 	.examples = examples,
 	.commands = subcommands,
 };

@@ -20,7 +20,7 @@ static const struct option list_options[] = {
 	OPT_END,
 };
 
-static const struct option stop_options[] = {
+static const struct option event_options[] = {
 	OPT_FLAG(0, "json", struct container_options, json, "Print events as JSON, one a line"),
 	OPT_END,
 };
@@ -81,27 +81,33 @@ static int report_failure(struct cli *cli, const struct progress *progress, stru
 	return code;
 }
 
+/* It was executed, and ended at once. */
+static void note_end(struct cli *cli, const json_t *container)
+{
+	cleanup(strbuf_release) struct strbuf note = STRBUF_INIT;
+	const char *end = json_get_str(container, "ended", NULL);
+
+	if (!end)
+		return;
+	style_glyph(&note, &cli->output.err, GLYPH_WARN);
+	strbuf_addf(&note, " %s ", json_get_str(container, "name", "?"));
+	style_safe(&note, end, strlen(end));
+	strbuf_addch(&note, '\n');
+	output_note(&cli->output, &note);
+}
+
 int containers_start(struct cli *cli, const json_t *body, struct error *err)
 {
 	cleanup(progress_release) struct progress progress;
-	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT, note = STRBUF_INIT;
-	const char *name, *end;
+	cleanup(strbuf_release) struct strbuf out = STRBUF_INIT;
 	const json_t *container;
 
 	progress_init(&progress, cli, "run");
 	if (progress_run(&progress, "/v1/container", body, err) < 0)
 		return report_failure(cli, &progress, err);
 	container = json_object_get(progress.result, "container");
-	name = json_get_str(container, "name", "?");
-	end = json_get_str(container, "ended", NULL);
-	if (end) {
-		style_glyph(&note, &cli->output.err, GLYPH_WARN);
-		strbuf_addf(&note, " %s ", name);
-		style_safe(&note, end, strlen(end));
-		strbuf_addch(&note, '\n');
-		output_note(&cli->output, &note);
-	}
-	strbuf_addf(&out, "%s\n", name);
+	note_end(cli, container);
+	strbuf_addf(&out, "%s\n", json_get_str(container, "name", "?"));
 	return output_data(&cli->output, &out, err);
 }
 
@@ -192,7 +198,7 @@ static int run_list(struct cli *cli, int argc unused_arg, char **argv unused_arg
 	return show(cli, json_object_get(answer, "containers"), err);
 }
 
-/* --- stop and rm --- */
+/* --- start, stop and rm --- */
 
 static int done(struct cli *cli, const char *verb, const char *name, struct error *err)
 {
@@ -200,6 +206,43 @@ static int done(struct cli *cli, const char *verb, const char *name, struct erro
 
 	strbuf_addf(&text, "%s %s", verb, name);
 	return job_done(cli, &text, err);
+}
+
+static int start_one(struct cli *cli, const char *name, bool is_restart, struct error *err)
+{
+	cleanup(progress_release) struct progress progress;
+	cleanup_json json_t *body = json_pack("{s:s, s:b}", "name", name, "restart", is_restart);
+
+	progress_init(&progress, cli, "start");
+	if (progress_run(&progress, "/v1/container/start", body, err) < 0)
+		return report_failure(cli, &progress, err);
+	note_end(cli, json_object_get(progress.result, "container"));
+	return done(cli, is_restart ? "restarted" : "started", name, err);
+}
+
+static int start_all(struct cli *cli, int argc, char **argv, bool is_restart, struct error *err)
+{
+	if (choose_all(cli, argc, argv, err) < 0)
+		return -1;
+	for (int i = 0; i < argc; i++) {
+		int code = start_one(cli, argv[i], is_restart, err);
+
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+static int run_start(struct cli *cli, int argc, char **argv, void *values unused_arg,
+                     struct error *err)
+{
+	return start_all(cli, argc, argv, false, err);
+}
+
+static int run_restart(struct cli *cli, int argc, char **argv, void *values unused_arg,
+                       struct error *err)
+{
+	return start_all(cli, argc, argv, true, err);
 }
 
 static int stop_one(struct cli *cli, char *name, struct error *err)
@@ -342,7 +385,7 @@ const struct command container_stop = {
 	.name = "stop",
 	.summary = "Stop containers; their logs stay",
 	.usage = "CONTAINER…",
-	.options = stop_options,
+	.options = event_options,
 	.options_size = sizeof(struct container_options),
 	.min_args = 1,
 	.max_args = -1,
@@ -350,4 +393,35 @@ const struct command container_stop = {
 	.machine = MACHINE_EVENTS,
 	.complete = COMPLETE_CONTAINERS,
 	.run = run_stop,
+};
+
+const struct command container_start = {
+	.name = "start",
+	.summary = "Start containers that have ended again",
+	.usage = "CONTAINER…",
+	.about = "With the image, options and volumes that they had; what they wrote elsewhere is\n"
+		 "gone. The log goes on.",
+	.options = event_options,
+	.options_size = sizeof(struct container_options),
+	.min_args = 1,
+	.max_args = -1,
+	.needs = NEEDS_DAEMON,
+	.machine = MACHINE_EVENTS,
+	.complete = COMPLETE_CONTAINERS,
+	.run = run_start,
+};
+
+const struct command container_restart = {
+	.name = "restart",
+	.summary = "Stop containers, and start them again",
+	.usage = "CONTAINER…",
+	.about = "As `locald container start`, also those that run.",
+	.options = event_options,
+	.options_size = sizeof(struct container_options),
+	.min_args = 1,
+	.max_args = -1,
+	.needs = NEEDS_DAEMON,
+	.machine = MACHINE_EVENTS,
+	.complete = COMPLETE_CONTAINERS,
+	.run = run_restart,
 };

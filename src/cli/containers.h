@@ -12,7 +12,7 @@
 struct strv;
 
 extern const struct command container_attach, container_exec, container_list, container_logs,
-	container_rm, container_stop;
+	container_restart, container_rm, container_start, container_stop;
 
 /* Those that are not removed, in order; no daemon is needed. */
 void containers_names(const struct cli *cli, struct strv *out);

@@ -103,17 +103,20 @@ static bool is_over(const struct service_snapshot *service)
 	        service->state == SERVICE_SCHEDULED || service->state == SERVICE_BLOCKED);
 }
 
-void container_removal_on_state(struct daemon *daemon, const char *project,
-                                const struct service_snapshot *service)
+void container_removal_begin(struct daemon *daemon, const char *project, const char *service)
 {
-	cleanup_free char *dir = NULL;
+	cleanup_free char *dir = paths_container_dir(&daemon->paths, project, service);
 
-	if (service->plan->mode != PLAN_CONTAINER || !is_over(service) || daemon->is_leaving)
-		return;
-	dir = paths_container_dir(&daemon->paths, project, service->plan->name);
 	if (fs_exists(dir) && !container_removal_is_busy(daemon, dir) &&
 	    !prepare_is_busy(daemon, dir))
 		begin(daemon, dir);
+}
+
+void container_removal_on_state(struct daemon *daemon, const char *project,
+                                const struct service_snapshot *service)
+{
+	if (service->plan->mode == PLAN_CONTAINER && is_over(service) && !daemon->is_leaving)
+		container_removal_begin(daemon, project, service->plan->name);
 }
 
 static void sweep_one(const char *project, const struct service_snapshot *service, void *data)

@@ -16,6 +16,8 @@ struct service_snapshot;
 /* A service that is at rest has its directory removed. */
 void container_removal_on_state(struct daemon *daemon, const char *project,
                                 const struct service_snapshot *service);
+/* The same of one that is no service (any more). */
+void container_removal_begin(struct daemon *daemon, const char *project, const char *service);
 /* What an earlier daemon did not come to. */
 void container_removal_sweep(struct daemon *daemon);
 /* Calls fn(data) once, when no removal is under way (any more); at most one waits. */

@@ -27,8 +27,10 @@ struct detached_start {
 	char *id, *name;
 	struct container_begun *begun; /* NULL once its program was executed */
 	bool has_begun;
-	bool is_up;   /* as far as the supervisor knows, whose process is the runtime */
-	bool is_over; /* the operation; it has this until then */
+	bool is_up;    /* as far as the supervisor knows, whose process is the runtime */
+	bool is_over;  /* the operation; it has this until then */
+	bool is_again; /* it stays, whatever becomes of it */
+	uint32_t run_before;
 };
 
 static void forget(struct detached_start *start)
@@ -217,9 +219,10 @@ static char *describe_end(const struct service_snapshot *now, const char *text)
 }
 
 /* The run that was asked for is over. */
-static bool has_ended(const struct service_snapshot *now)
+static bool has_ended(const struct detached_start *start, const struct service_snapshot *now)
 {
-	return now->run > 0 && now->pid <= 0 && service_state_is_at_rest(now->state);
+	return now->run > start->run_before && now->pid <= 0 &&
+	       service_state_is_at_rest(now->state);
 }
 
 /* The runtime's last line, in a terminal or not. */
@@ -236,7 +239,7 @@ static void add_reason(const struct strv *lines, struct error *err)
 static void fail(struct detached_start *start, const struct service_snapshot *now,
                  struct error *err)
 {
-	bool has_run = has_ended(now) && now->last_exit.is_known;
+	bool has_run = has_ended(start, now) && now->last_exit.is_known;
 	json_t *result;
 
 	if (has_run && now->last_lines->len > 0)
@@ -244,7 +247,10 @@ static void fail(struct detached_start *start, const struct service_snapshot *no
 	result = reply_result(err, NULL);
 	if (has_run && now->last_exit.code > 0)
 		json_set_int(result, "exit_code", now->last_exit.code);
-	detached_remove_failed(start->daemon, start->name, take_ptr(start->x), result);
+	if (start->is_again)
+		reply_end(take_ptr(start->x), result);
+	else
+		detached_remove_failed(start->daemon, start->name, take_ptr(start->x), result);
 }
 
 /* Did the program ever run?  That is to be seen before what the runtime left is removed. */
@@ -261,7 +267,7 @@ static void look_back(struct detached_start *start, const struct service_snapsho
 	advance(start);
 }
 
-/* What began and ended at once is there to be looked at; what could not begin is removed. */
+/* What began and ended at once is there to be looked at; what never could begin is removed. */
 static void on_started(uint64_t operation unused_arg, const struct service_result *results,
                        size_t count, void *data)
 {
@@ -318,16 +324,23 @@ static int apply(struct detached_start *start, const struct detached_request *re
 	               : -1;
 }
 
-void detached_begin(struct daemon *daemon, struct http_exchange *x,
-                    const struct detached_request *request)
+static struct detached_start *new_start(struct daemon *daemon, struct http_exchange *x)
 {
 	struct detached_start *start = xcalloc(1, sizeof(*start));
-	cleanup(error_release) struct error err = ERROR_INIT;
 
 	start->daemon = daemon;
 	start->x = x;
 	*array_add(&daemon->detached_starts) = start;
 	http_exchange_watch(x, &exchange_callbacks, start);
+	return start;
+}
+
+void detached_begin(struct daemon *daemon, struct http_exchange *x,
+                    const struct detached_request *request)
+{
+	struct detached_start *start = new_start(daemon, x);
+	cleanup(error_release) struct error err = ERROR_INIT;
+
 	if (!request->name)
 		start->name = make_name(daemon, request->stem, &err);
 	else if (take_name(daemon, request->name, &err) == 0)
@@ -342,12 +355,7 @@ void detached_begin(struct daemon *daemon, struct http_exchange *x,
 	forget(start);
 }
 
-/* A health check says more than that it runs, but nobody waits here for that. */
-static bool is_up(const struct service_snapshot *service)
-{
-	return service->state == SERVICE_RUNNING &&
-	       service->plan->health.kind != PLAN_HEALTH_DEFAULT;
-}
+/* --- once more --- */
 
 static struct detached_start *find_start(const struct daemon *daemon, const char *project)
 {
@@ -357,15 +365,90 @@ static struct detached_start *find_start(const struct daemon *daemon, const char
 	return NULL;
 }
 
+static int forgotten(const char *name, struct error *err)
+{
+	error_set(err, ERR_NOT_FOUND, "%s was forgotten with the restart of the machine", name);
+	return error_hint(err, "`locald container rm %s`, and run it again", name);
+}
+
+/* Fills `now`, as it is before. */
+static int check_again(struct daemon *daemon, const char *name, const char *id,
+                       struct service_snapshot *now, struct error *err)
+{
+	const struct project *project = daemon_find_project(daemon, id);
+
+	if (!project || project->extras.len == 0 ||
+	    !supervisor_find(daemon->supervisor, id, name, now))
+		return forgotten(name, err);
+	if (service_state_is_at_rest(now->state))
+		return detached_check(daemon, NULL, project->extras.items[0].bundle, err);
+	if (!find_start(daemon, id) &&
+	    (now->state == SERVICE_RUNNING || now->state == SERVICE_UNHEALTHY))
+		return 0;
+	return error_set(err, ERR_CONFLICT, "%s is %s", name,
+	                 find_start(daemon, id) ? "starting" : service_state_name(now->state));
+}
+
+static void start_again(struct daemon *daemon, struct http_exchange *x, const char *name,
+                        const struct service_snapshot *now)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *root = detached_root(daemon, name);
+	struct detached_start *start = new_start(daemon, x);
+
+	start->name = xstrdup(name);
+	start->id = paths_project_id(name, root);
+	start->run_before = now->run;
+	start->is_again = true;
+	watch_begun(start);
+	if (supervisor_restart(daemon->supervisor, start->id, NULL, on_started, start, &err))
+		return;
+	start->is_over = true;
+	reply_end(take_ptr(start->x), reply_result(&err, NULL));
+	advance(start);
+}
+
+void detached_start(struct daemon *daemon, struct http_exchange *x, const json_t *request)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	cleanup_free char *root = NULL, *id = NULL;
+	struct service_snapshot now;
+	const char *name;
+
+	if (detached_find(daemon, request, &name, &err) == 0) {
+		root = detached_root(daemon, name);
+		id = paths_project_id(name, root);
+		(void)check_again(daemon, name, id, &now, &err);
+	}
+	if (err.code) {
+		reply_error(x, &err, NULL);
+		return;
+	}
+	reply_stream_begin(x);
+	if (service_state_is_at_rest(now.state) || json_get_bool(request, "restart", false))
+		start_again(daemon, x, name, &now);
+	else
+		reply_end(x, reply_result(NULL, NULL));
+}
+
+/* --- what becomes of it --- */
+
+/* A health check says more than that it runs, but nobody waits here for that. */
+static bool is_up(const struct detached_start *start, const struct service_snapshot *service)
+{
+	return service->run > start->run_before && service->state == SERVICE_RUNNING &&
+	       service->plan->health.kind != PLAN_HEALTH_DEFAULT;
+}
+
 void detached_on_state(struct daemon *daemon, const char *project,
                        const struct service_snapshot *service)
 {
 	struct detached_start *start = find_start(daemon, project);
 	bool is_starting = start && !start->is_over;
 
-	if (start && has_ended(service)) {
+	if (start && has_ended(start, service)) {
 		look_back(start, service);
-	} else if (start && is_up(service)) {
+	} else if (start && is_up(start, service)) {
 		start->is_up = true;
 		advance(start);
 	}

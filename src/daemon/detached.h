@@ -32,6 +32,11 @@ int detached_check(struct daemon *daemon, const char *name, const json_t *bundle
  */
 void detached_begin(struct daemon *daemon, struct http_exchange *x,
                     const struct detached_request *request);
+/*
+ * request: "name", and "restart" for one that runs.  The same image, options and volumes, in a
+ * new writable layer; answers x as detached_begin() does, but whatever becomes of it, it stays.
+ */
+void detached_start(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 void detached_list(struct daemon *daemon, struct http_exchange *x);
 
 /* The folder that stands for it. */

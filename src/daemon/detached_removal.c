@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/project.h"
+#include "daemon/container_removal.h"
 #include "daemon/daemon.h"
 #include "daemon/detached.h"
 #include "daemon/live.h"
@@ -110,6 +111,8 @@ static int drop(struct detached_removal *removal, struct error *err)
 	drop_project(removal);
 	if (daemon_drop_saved(daemon, removal->id, err) < 0)
 		return -1;
+	/* Nobody else does when it is only a name, since a restart of the machine. */
+	container_removal_begin(daemon, removal->id, removal->name);
 	return remove_files(removal, err);
 }
 
@@ -201,20 +204,31 @@ void detached_remove_failed(struct daemon *daemon, const char *name, struct http
 
 /* --- asked for --- */
 
+int detached_find(const struct daemon *daemon, const json_t *request, const char **ret_name,
+                  struct error *err)
+{
+	cleanup_free char *root = NULL;
+
+	if (json_need_str(request, "name", ret_name, err) < 0)
+		return -1;
+	root = detached_root(daemon, *ret_name);
+	if (!config_is_name(*ret_name) || !fs_exists(root))
+		return error_set(err, ERR_NOT_FOUND, "no container `%s`", *ret_name);
+	if (under_way(daemon, *ret_name))
+		return error_set(err, ERR_CONFLICT, "%s is being removed already", *ret_name);
+	return 0;
+}
+
 static int check(struct daemon *daemon, const json_t *request, const char **ret_name,
                  struct error *err)
 {
 	cleanup_free char *root = NULL, *id = NULL;
 	struct service_snapshot now;
 
-	if (json_need_str(request, "name", ret_name, err) < 0)
+	if (detached_find(daemon, request, ret_name, err) < 0)
 		return -1;
 	root = detached_root(daemon, *ret_name);
 	id = paths_project_id(*ret_name, root);
-	if (!config_is_name(*ret_name) || !fs_exists(root))
-		return error_set(err, ERR_NOT_FOUND, "no container `%s`", *ret_name);
-	if (under_way(daemon, *ret_name))
-		return error_set(err, ERR_CONFLICT, "%s is being removed already", *ret_name);
 	if (json_get_bool(request, "force", false) ||
 	    !supervisor_find(daemon->supervisor, id, *ret_name, &now) ||
 	    service_state_is_at_rest(now.state))

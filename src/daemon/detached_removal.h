@@ -13,6 +13,10 @@ struct error;
 struct http_exchange;
 struct service_snapshot;
 
+/* The "name" of a request, when there is such a container and it stays. */
+int detached_find(const struct daemon *daemon, const json_t *request, const char **ret_name,
+                  struct error *err);
+
 /* Answers x when it is gone.  request: "name", and "force" for one that runs. */
 void detached_remove(struct daemon *daemon, struct http_exchange *x, const json_t *request);
 /*

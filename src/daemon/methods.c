@@ -82,6 +82,11 @@ static void remove_container(struct daemon *daemon, struct http_exchange *x,
 	detached_remove(daemon, x, call->body);
 }
 
+static void start_container(struct daemon *daemon, struct http_exchange *x, const struct call *call)
+{
+	detached_start(daemon, x, call->body);
+}
+
 static void context(struct daemon *daemon, struct http_exchange *x, const struct call *call)
 {
 	context_reply(daemon, x, call->target);
@@ -135,6 +140,7 @@ static const struct method {
 	{"GET", "/v1/why", why},
 	{"POST", "/v1/container", container},
 	{"POST", "/v1/container/remove", remove_container},
+	{"POST", "/v1/container/start", start_container},
 	{"POST", "/v1/jobs", jobs},
 	{"POST", "/v1/restart", restart},
 	{"POST", "/v1/run", run},

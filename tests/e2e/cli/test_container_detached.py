@@ -1,4 +1,4 @@
-"""locald container run -d, list, logs, exec, stop and rm; as the caller and as a user."""
+"""locald container run -d, list, logs, exec, stop, start, restart and rm; as the caller and as a user."""
 
 import os
 import re
@@ -59,6 +59,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_bound(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def test_a_life(place):
     assert start(place, "--name", "box", "-e", "A=b c", "base", "sh", "-c", "echo $A; echo no >&2; exec sleep 1000") == "box"
     box = container(place, "box")
@@ -104,11 +114,76 @@ def test_a_program_that_ends_like_one_that_is_not_there(place, options):
         assert ended(place, "base")["last_exit"]["code"] == 127
 
 
+def test_started_again(place):
+    """As it was, volumes and all; its log goes on, and what it wrote elsewhere is gone."""
+    words = ["-e", "A=b c", "-v", "again:/kept", "base", "sh", "-c",
+             "cat /kept/x /tmp/y; echo $A | tee /kept/x >/tmp/y; test -e /kept/stay && exec sleep 1000"]
+    start(place, "--name", "again", *words)
+    assert ended(place, "again")["last_exit"]["code"] == 1
+    first = container(place, "again")["run"]
+    assert place.run("container", "run", "-v", "again:/kept", "base", "touch", "/kept/stay").status == 0
+    assert "started again" in place.run("container", "start", "again").out
+    again = container(place, "again")
+    assert (again["state"], again["run"], again["image"]) == ("running", first + 1, "base")
+    said = until(lambda: len(lines := log(place, "again")) == 4 and lines)
+    assert [line for line in said if "/" not in line] == ["b c"] and sum("/tmp/y" in line for line in said) == 2
+    # One that runs is left alone by one, and not by the other.
+    assert "started again" in place.run("container", "start", "again").out
+    assert container(place, "again")["pid"] == again["pid"]
+    assert "restarted again" in place.run("container", "restart", "again").out
+    restarted = container(place, "again")
+    assert restarted["state"] == "running" and restarted["run"] == first + 2 and restarted["pid"] != again["pid"]
+    place.run("container", "stop", "again")
+    assert place.run("container", "restart", "--json", "again").result["container"]["name"] == "again"
+    assert container(place, "again")["state"] == "running"
+    place.run("container", "rm", "-f", "again")
+    until(lambda: place.attempt("volume", "rm", "container/again").status == 0, what="nobody has it mounted")
+
+
+def test_started_again_by_the_next_daemon(place):
+    start(place, "--name", "again", "base", "sleep", "1000")
+    place.run("container", "stop", "again")
+    place.run("daemon", "stop")
+    assert "started again" in place.run("container", "start", "again").out
+    assert container(place, "again")["state"] == "running"
+
+
+def test_what_ends_at_once_again(place):
+    start(place, "--name", "brief", "base", "sh", "-c", "echo was here; exit 3")
+    ended(place, "brief")
+    place.run("container", "start", "brief")
+    until(lambda: log(place, "brief") == ["was here"] * 2)
+    assert ended(place, "brief")["last_exit"]["code"] == 3
+
+
+def test_one_with_rm_restarts(place):
+    start(place, "--name", "kept", "--rm", "base", "sleep", "1000")
+    before = container(place, "kept")["pid"]
+    place.run("container", "restart", "kept")
+    assert container(place, "kept")["pid"] != before and container(place, "kept")["state"] == "running"
+    place.run("container", "stop", "kept")
+    until(lambda: not listed(place), what="it is removed with its end")
+
+
+def test_a_port_that_somebody_took_meanwhile(place):
+    port = free_port()
+    start(place, "--name", "site", "-p", f"{port}:80", "base", "sleep", "1000")
+    place.run("container", "restart", "site")
+    place.run("container", "stop", "site")
+    until(lambda: not is_bound(port), what="the relay lets go of it")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        result = place.fail("container", "start", "site", status=7)
+        assert str(port) in result.err, str(result)
+    place.run("container", "start", "site")
+
+
 def test_names_are_made_up_and_taken(place):
     assert [start(place, "base", "sleep", "1000") for _ in range(2)] == ["base", "base-2"]
     result = place.fail("container", "run", "-d", "--name", "base-2", "base", "true", status=7)
     assert "base-2" in result.err and "--name" in result.err
-    for words in (["stop"], ["rm"], ["logs"], ["exec"], ["attach"]):
+    for words in (["stop"], ["start"], ["restart"], ["rm"], ["logs"], ["exec"], ["attach"]):
         arguments = ["basse-2"] + (["true"] if words == ["exec"] else [])
         assert "did you mean `base-2`?" in place.fail("container", *words, *arguments, status=4).err
     place.fail("container", "rm", "--force", "base", "nobody", status=4)
@@ -151,14 +226,17 @@ def test_the_end_while_there_is_no_daemon(place):
 
 
 def test_after_a_restart_of_the_machine_the_log_is_there(place):
-    name = start(place, "base", "echo", "kept")
+    name = start(place, "base", "sh", "-c", "echo kept; exit 1")
     ended(place, name)
     place.run("daemon", "stop")
+    # One that crashed is kept to be looked at, and goes when it is removed.
+    assert list((place.sandbox.root / "state/locald/containers").glob("*/*"))
     for saved in (place.sandbox.root / "run/locald/projects").iterdir():
         saved.unlink()
     assert [(each["name"], each["state"]) for each in listed(place)] == [(name, "stopped")]
     assert "restarted" in place.run("container", "list").out and log(place, name) == ["kept"]
     place.fail("container", "exec", name, "true", status=4)
+    assert f"container rm {name}" in place.fail("container", "start", name, status=4).err
     place.fail("container", "run", "-d", "--name", name, "base", status=7)
     place.run("container", "rm", name)
 

@@ -97,3 +97,29 @@ def test_a_stop_while_it_begins(gated):
     result = gated.sandbox.finish(starting)
     assert result.status != 0 and not result.out, str(result)
     until(lambda: not gated.container(), what="it is removed, as it never began")
+
+
+def test_what_cannot_be_started_again_stays(gated):
+    """A program that is in a volume is there, and then it is not."""
+    folder = gated.sandbox.root / "tools"
+    folder.mkdir()
+    (folder / "tool").write_text("#!/bin/sh\nexec sleep 1000\n", encoding="utf-8")
+    (folder / "tool").chmod(0o755)
+    starting = gated.start("-v", f"{folder}:/tools", "base", "/tools/tool")
+    gated.open()
+    assert gated.sandbox.finish(starting).status == 0
+    first = gated.container()["run"]
+    (folder / "tool").rename(folder / "tool.old")
+    restarting = gated.sandbox.popen("container", "restart", "box")
+    until(lambda: gated.container()["run"] > first, what="it is started again")
+    refused = gated.sandbox.fail("container", "start", "box", status=7)
+    assert "starting" in refused.err
+    gated.open()
+    result = gated.sandbox.finish(restarting)
+    assert result.status == 127 and "/tools/tool" in result.err, str(result)
+    assert gated.container()["state"] == "crashed"
+    (folder / "tool.old").rename(folder / "tool")
+    gated.gate.unlink()
+    gated.gate.write_text("open\n", encoding="utf-8")
+    gated.sandbox.run("container", "start", "box")
+    assert gated.container()["state"] == "running"
