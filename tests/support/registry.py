@@ -43,7 +43,7 @@ class Registry:
         self._wait(folder / "log")
 
     def _wait(self, log):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
             try:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import textwrap
@@ -63,11 +64,17 @@ class Project:
         self.sandbox, self.folder = sandbox, folder
 
     def write(self, name, text, mode=None):
+        """The file is there as a whole, as an editor saves it: nobody reads or watches a half of it."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        target, whole = path.resolve(), self.sandbox.root / "whole"
+        whole.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
         if mode is not None:
-            path.chmod(mode)
+            whole.chmod(mode)
+        elif target.exists():
+            whole.chmod(stat.S_IMODE(target.stat().st_mode))
+        self.sandbox.own(whole)
+        whole.rename(target)
         self.sandbox.own(self.folder)
         return path
 
@@ -140,8 +147,9 @@ class Sandbox:
         """Gives what the test wrote to the account that runs locald."""
         if self.account.is_caller:
             return
-        for folder, folders, files in os.walk(top):
-            for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
+        below = [os.path.join(folder, name) for folder, folders, files in os.walk(top) for name in folders + files]
+        for path in [top, *below]:
+            with contextlib.suppress(FileNotFoundError):  # services come and go in it
                 os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
 
     def project(self, toml, name="shop"):
@@ -228,7 +236,7 @@ class Sandbox:
         pidfd = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            wait_readable(pidfd, 10)
+            wait_readable(pidfd, 30)
         finally:
             os.close(pidfd)
         audit.reap()

@@ -6,7 +6,7 @@ import pathlib
 import time
 
 
-def until(condition, timeout=10.0, what=None):
+def until(condition, timeout=30.0, what=None):
     """The first true value of condition(); fails when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:

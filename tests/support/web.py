@@ -1,8 +1,10 @@
 """HTTP and WebSocket clients that say exactly what is sent, and to which address."""
 
 import base64
+import contextlib
 import http.client
 import os
+import random
 import socket
 import struct
 import urllib.parse
@@ -70,6 +72,10 @@ class WebSocket:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of those that nobody is given by chance: neither by the kernel (from 32768 on) nor by locald
+    (20000 to 29999)."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 20000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -13,7 +13,8 @@ from support.waiting import until
 ESCAPE = "\x1c"
 
 
-def console(sandbox, script, extra="tty = true"):
+def console(sandbox, script, extra="tty = true", says=None):
+    """The service that runs the script, which has said `says` when this returns."""
     project = sandbox.project(f"""
         [services.console]
         type = "worker"
@@ -23,6 +24,7 @@ def console(sandbox, script, extra="tty = true"):
     """)
     project.write("script", script)
     project.up()
+    until(lambda: not says or says in "".join(project.log("console")), what=f"it says {says}")
     return project
 
 
@@ -43,7 +45,7 @@ ECHO = """
 
 
 def test_a_terminal_is_used_and_left(sandbox):
-    project = console(sandbox, ECHO)
+    project = console(sandbox, ECHO, says="TERM is")
     with Terminal(project, "attach", "console", rows=31, columns=77) as terminal:
         terminal.expect("attached to console")
         terminal.expect("Ctrl-\\ d detaches")
@@ -56,11 +58,11 @@ def test_a_terminal_is_used_and_left(sandbox):
         assert terminal.wait() == 0
         assert termios.tcgetattr(terminal.master) == untouched()
     assert project.service("console")["state"] == "running"
-    assert "got <hello>\r" in [line.removesuffix("\n") for line in project.log("console")]
+    until(lambda: "got <hello>\r" in [line.removesuffix("\n") for line in project.log("console")])
 
 
 def test_the_terminal_has_the_size_of_the_client(sandbox):
-    project = console(sandbox, "trap 'stty size' WINCH\necho ready\nwhile :; do sleep 0.1; done")
+    project = console(sandbox, "trap 'stty size' WINCH\necho ready\nwhile :; do sleep 0.1; done", says="ready")
     with Terminal(project, "attach", "console", rows=31, columns=77) as terminal:
         terminal.expect("31 77")
         fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 60, 0, 0))
@@ -100,7 +102,7 @@ def test_one_writes_and_several_watch(sandbox):
             second.type("two\r")
             first.type("three\r")
             second.expect("got <three>")
-            assert "two" not in first.screen
+            assert "two" not in first.expect("got <three>")
 
 
 def test_killing_the_client_leaves_the_service_alone(sandbox):

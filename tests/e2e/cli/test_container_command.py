@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import signal
-import socket
 import struct
 import termios
 
@@ -80,9 +79,7 @@ def test_networks(place):
 
 
 def test_a_published_port(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = http.free_port()
     process = place.popen("container", "run", "-p", f"{port}:80", "base", "httpd", "-f", "-p", "80", "-h", "/srv/www")
     try:
         def answer():

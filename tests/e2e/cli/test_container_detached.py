@@ -9,6 +9,7 @@ import pytest
 
 from support import web as http
 from support.pty import Terminal
+from support.sandbox import wait_readable
 from support.waiting import until
 
 
@@ -51,12 +52,6 @@ def ended(place, name):
 def log(place, name):
     records = place.run("container", "logs", "--json", name).events
     return [r["text"] for r in records if r.get("stream") in ("out", "err")]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_bound(port):
@@ -166,7 +161,7 @@ def test_one_with_rm_restarts(place):
 
 
 def test_a_port_that_somebody_took_meanwhile(place):
-    port = free_port()
+    port = http.free_port()
     start(place, "--name", "site", "-p", f"{port}:80", "base", "sleep", "1000")
     place.run("container", "restart", "site")
     place.run("container", "stop", "site")
@@ -218,8 +213,7 @@ def test_the_end_while_there_is_no_daemon(place):
     place.sandbox.kill_daemon()
     pidfd = os.pidfd_open(pid)
     fifo.write_text("now\n", encoding="utf-8")
-    until(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat", encoding="utf-8").read(),
-          what="it ends")
+    wait_readable(pidfd, 30)
     os.close(pidfd)
     assert ended(place, "mute")["last_exit"]["code"] == 5
     fifo.unlink()
@@ -250,7 +244,7 @@ def test_one_that_goes_with_its_end(place):
 
 
 def test_published_ports(place):
-    port = free_port()
+    port = http.free_port()
     serve = ["-p", f"{port}:80", "base", "httpd", "-f", "-p", "80", "-h", "/srv/www"]
     start(place, "--name", "site", *serve)
 

@@ -34,6 +34,7 @@ def worker(command, limits, more=""):
 
 def cgroup_file(project, controller, v1, v2):
     """A file of the container's cgroup, through a process of it."""
+    project.run("exec", "job", "--", "true")  # it waits for the container
     pid = project.service("job")["pid"]
     inside = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
     for line in pathlib.Path(f"/proc/{inside}/cgroup").read_text().splitlines():

@@ -57,6 +57,12 @@ def with_image(sandbox):
     return sandbox
 
 
+def up(project):
+    """Its container runs: a worker is up when its process is there, and that is the runtime at first."""
+    project.up()
+    until(lambda: "up" in project.log("job"))
+
+
 def needs(kind):
     if kind == "fuse-overlayfs" and not FUSE:
         pytest.skip("fuse-overlayfs is not installed")
@@ -110,7 +116,7 @@ def test_each_kind_is_the_same_inside(place, kind):
     there, sandbox = place
     sandbox.environment["LOCALD_CONTAINER_ROOT"] = kind
     project = with_image(sandbox).project(JOB)
-    project.up()
+    up(project)
     assert kind_of(there, sandbox) == kind
     server = served_by(project)
     assert (server is not None) == (kind == "fuse-overlayfs")
@@ -141,7 +147,7 @@ def test_nothing_is_left_of_it(place, kind, whom):
     there, sandbox = place
     sandbox.environment["LOCALD_CONTAINER_ROOT"] = kind
     project = with_image(sandbox).project(JOB + '    restart = "no"\n')
-    project.up()
+    up(project)
     shim, server = project.service("job")["pid"], served_by(project)
     first = next(child for child in children(shim) if child != server)
     namespace = os.readlink(f"/proc/{first}/ns/pid")
@@ -178,8 +184,8 @@ def test_the_first_that_works_is_taken_and_remembered(place):
     project.run("stop")
     there.run(HIDE_DEVICE)
     project.attempt("up")
-    until(lambda: project.service("job")["ready"], timeout=30)
-    assert kind_of(there, sandbox) == "copy" and run_inside(project, "cat /srv/www/index.html")
+    until(lambda: container_of(there, sandbox) and kind_of(there, sandbox) == "copy")
+    assert run_inside(project, "cat /srv/www/index.html")
     known = json.loads(memory.read_text())
     assert known["kind"] == "copy" and "upperdir" in known["why"] and "fuse" in known["why"], known
     check = said(sandbox)

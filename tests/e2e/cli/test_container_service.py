@@ -52,7 +52,7 @@ def test_the_healthcheck_of_the_image_is_its_health(project):
         [services.job]
         type = "worker"
         image = "checked"
-        command = ["sh", "-c", "trap 'echo usr1; exit 0' USR1; while :; do sleep 0.05; done"]
+        command = ["sh", "-c", "trap 'echo usr1; exit 0' USR1; echo trapped; while :; do sleep 0.05; done"]
     """)
     process = shop.popen("up")
     until(lambda: "exited with code 1" in (shop.services().get("job", {}).get("detail") or ""))
@@ -67,6 +67,7 @@ def test_the_healthcheck_of_the_image_is_its_health(project):
     until(lambda: shop.service("job")["state"] == "unhealthy")
     shop.run("exec", "job", "--", "touch", "/tmp/healthy")
     until(lambda: shop.service("job")["ready"])
+    until(lambda: "trapped" in shop.log("job"))
     shop.run("stop")
     assert "usr1" in shop.log("job"), "the image's STOPSIGNAL ended it"
 
@@ -100,11 +101,12 @@ def test_a_stop_command_runs_inside(project):
         [services.job]
         type = "worker"
         image = "base"
-        command = ["sh", "-c", "trap '' TERM; while ! test -e /tmp/stop; do sleep 0.05; done; echo bye"]
+        command = ["sh", "-c", "trap '' TERM; echo up; while ! test -e /tmp/stop; do sleep 0.05; done; echo bye"]
         stop_command = "touch /tmp/stop"
         stop_timeout = "60s"
     """)
     shop.up()
+    until(lambda: shop.log("job") == ["up"])
     shop.run("stop")
     last = shop.service("job")["last_exit"]
     assert last["code"] == 0 and not last["killed"], last

@@ -74,12 +74,14 @@ def test_each_condition_is_waited_for(sandbox):
         command = "ls > seen; exec sleep 1000"
         depends_on = { seed = "completed", slow = "ready", never = "started" }
     """)
-    project.popen("up", "web", "--no-deps").communicate()
-    assert "seeded" not in (project.folder / "seen").read_text()
+    seen = project.folder / "seen"
+    project.run("up", "web", "--no-deps")
+    until(lambda: seen.exists() and seen.read_text(), what="web has looked")
+    assert "seeded" not in seen.read_text()
     project.run("stop")
     up = project.popen("up")
-    until(lambda: "seeded" in (project.folder / "seen").read_text(), what="web was started")
-    assert "warm" in (project.folder / "seen").read_text()
+    until(lambda: "seeded" in seen.read_text(), what="web was started")
+    assert "warm" in seen.read_text()
     assert project.service("seed")["state"] == "exited"
     project.run("stop")
     sandbox.finish(up)

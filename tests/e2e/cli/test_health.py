@@ -63,7 +63,7 @@ def test_an_unhealthy_service_is_restarted_when_asked_for(sandbox):
     until(lambda: project.service("web")["restarts"] > 0, what="it was restarted")
     (project.folder / "sick").unlink()
     after = until(lambda: project.service("web")["ready"] and project.service("web"),
-                  timeout=30, what="it is ready again")
+                  what="it is ready again")
     assert after["run"] > before["run"]
 
 
@@ -76,8 +76,8 @@ def test_a_stranger_that_takes_the_port_gets_no_visitors(sandbox):
     """))
     project.write("give_up.py", """
         import os, signal, socket
+        signal.signal(signal.SIGUSR1, lambda *_: server.close())  # before it is ready
         server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
-        signal.signal(signal.SIGUSR1, lambda *_: server.close())
         while True:
             signal.pause()
     """)
@@ -85,11 +85,10 @@ def test_a_stranger_that_takes_the_port_gets_no_visitors(sandbox):
     service = project.service("web")
     os.kill(service["pid"], signal.SIGUSR1)
     stranger = until(lambda: listen(sandbox, project, service["port"]), what="the port is free")
-    unhealthy = until(lambda: project.service("web")["state"] == "unhealthy"
-                      and "held by" in project.service("web")["detail"] and project.service("web"),
-                      what="the stranger was seen")
+    unhealthy = until(lambda: (web := project.service("web"))["state"] == "unhealthy"
+                      and "held by" in (web["detail"] or "") and web, what="the stranger was seen")
     assert f"pid {stranger.pid}" in unhealthy["detail"]
-    answer = http.get(unhealthy["url"], "/whoami", timeout=5)
+    answer = http.get(unhealthy["url"], "/whoami")
     stranger.kill()
     sandbox.finish(stranger)
     assert answer.status == 502 and "held by" in answer.text, answer.text

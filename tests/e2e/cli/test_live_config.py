@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+from support.sandbox import Project
 from support.waiting import until
 
 from .conftest import with_app
@@ -185,7 +186,7 @@ def test_what_a_symbolic_link_points_to_is_watched(sandbox):
     os.symlink("../../shared/real.toml", project.folder / "locald.toml")
     sandbox.own(shared)
     project.up()
-    (shared / "real.toml").write_text(TWO.format(level="debug").replace("    ", ""))
+    Project(sandbox, shared).write("real.toml", TWO.format(level="debug"))
     until(is_running(project, "web", 2))
 
 
@@ -208,6 +209,7 @@ def test_an_edit_at_the_same_commit_is_applied(sandbox):
     project.write("locald.toml", TWO.format(level="debug"))
     until(is_running(project, "web", 2))
     git(project, "commit", "-q", "-a", "-m", "mine")
+    project.status()  # asked for after the commit, answered after it was seen
     project.write("locald.toml", TWO.format(level="warn"))
     until(is_running(project, "web", 3))
 

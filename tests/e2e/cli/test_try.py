@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import tomllib
 import urllib.request
 
@@ -11,6 +10,7 @@ import pytest
 from support.pty import Terminal
 from support.sandbox import Project
 from support.waiting import until
+from support.web import free_port
 
 SERVER = """
     import http.server, os, sys
@@ -71,9 +71,7 @@ def test_it_is_kept_when_wanted(folder):
 
 
 def test_a_program_that_ignores_its_port_is_followed(folder):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        other = taken.getsockname()[1]
+    other = free_port()
     process = folder.popen("try", "python3", "server.py", str(other), stderr=-1)
     line = b""
     while b"answers" not in line:

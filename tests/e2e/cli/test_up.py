@@ -180,9 +180,11 @@ def test_a_worker_has_no_port(sandbox):
 
 def test_logs_have_both_streams_in_order(web):
     web.up()
+    listening = f"listening on {web.service('web')['port']}"
+    until(lambda: {listening, "a line of stderr"} <= set(web.log("web")))
     records = [r for r in web.run("logs", "--json", "web").events if r["stream"] != "event"]
     texts = [r["text"] for r in records]
-    assert texts.index("starting with []") < texts.index(f"listening on {web.service('web')['port']}")
+    assert texts.index("starting with []") < texts.index(listening)
     assert {r["stream"] for r in records if r["text"] == "a line of stderr"} == {"err"}
     sequence = [r["seq"] for r in records]
     assert sequence == sorted(sequence)
@@ -366,7 +368,7 @@ def test_ctrl_c_while_starting_stops_what_this_up_started(sandbox):
         env = { DELAY = "1000" }
     """))
     up = project.popen("up")
-    until(lambda: project.service("slow")["state"] == "running", what="the service runs")
+    until(lambda: project.services().get("slow", {}).get("state") == "running", what="the service runs")
     until(lambda: project.log("slow"), what="the service has said something")
     up.send_signal(signal.SIGINT)
     assert sandbox.finish(up).status == 130

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from support.pty import Terminal
+from support.waiting import until
 
 SERVICES = """
     [services.web]
@@ -29,6 +30,7 @@ def states(project):
 
 def test_ctrl_c_stops_what_it_started_and_nothing_else(project):
     project.up("db")
+    until(lambda: project.log("db") == ["db is here"])
     with Terminal(project, "up", "-a") as terminal:
         terminal.expect("web is here")
         terminal.expect("Ctrl-C stops what this command started")

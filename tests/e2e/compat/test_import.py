@@ -3,11 +3,11 @@
 import pathlib
 import re
 import shutil
-import socket
 import tomllib
 import urllib.request
 
 import pytest
+from support.web import free_port
 
 SAMPLES = pathlib.Path(__file__).resolve().parent / "samples"
 
@@ -24,9 +24,10 @@ SERVER = """
 """
 
 WORKER = """
-    import time
+    import os, time
     print("queue is open (1 of 1)")
-    time.sleep(1000)
+    while not os.path.exists("data/stopped"):
+        time.sleep(0.05)
 """
 
 
@@ -97,9 +98,7 @@ def test_process_compose_oddities(sandbox):
 
 def test_an_imported_process_compose_project_runs(sandbox):
     project = sandbox.project(None)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     sample = (SAMPLES / "process-compose-shop.yaml").read_text()
     project.write("process-compose.yaml", sample.replace("41873", str(port)))
     project.write("server.py", SERVER)

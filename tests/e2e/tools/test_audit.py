@@ -30,8 +30,7 @@ def test_nothing_is_left_of_nothing(empty):
 def test_an_orphan_is_found(empty, prefix):
     out = empty.finish(empty.popen(argv=[*prefix, "sh", "-c", ORPHAN])).out
     pid = int(out)
-    leaks = empty.leaks(patience=0)
-    assert any(f"process {pid} (sleep 1000)" in leak for leak in leaks), leaks
+    until(lambda: any(f"process {pid} (sleep 1000)" in leak for leak in empty.leaks(patience=0)))
     os.kill(pid, signal.SIGKILL)
     assert empty.leaks() == []
 

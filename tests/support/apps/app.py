@@ -45,8 +45,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/crash":
             os._exit(3)
         elif self.path == "/close":
+            self.server.socket.shutdown(socket.SHUT_RDWR)  # before anybody hears of it
             self.answer({})
-            self.server.socket.shutdown(socket.SHUT_RDWR)
         else:
             self.answer({"path": self.path})
 
