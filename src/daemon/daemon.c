@@ -254,10 +254,10 @@ static void on_state(const char *project, const struct service_snapshot *service
 
 	if (state_db_put_run(daemon->db, project, &run, &err) < 0)
 		log_err("%s", err.text);
+	daemon_routes_changed(daemon);
 	project_ops_on_state(daemon, project, service);
 	waits_on_state(daemon);
 	events_on_state(daemon, project, service);
-	daemon_routes_changed(daemon);
 	/* What is left of a container says whether it ever ran. */
 	detached_on_state(daemon, project, service);
 	container_removal_on_state(daemon, project, service);
@@ -332,17 +332,23 @@ static char *notify_path(const char *project, const char *service, void *data)
 
 /* --- routes --- */
 
-static void send_routes(struct loop_source *source, void *data)
+void daemon_routes_send(struct daemon *daemon)
 {
-	struct daemon *daemon = data;
-
 	/* What the proxy has is better than what is known before the keepers have answered. */
-	if (daemon->proxy && !daemon->is_settling)
-		proxy_worker_routes(daemon->proxy, routes_make(daemon, ++daemon->routes_version));
+	if (!daemon->are_routes_due || !daemon->proxy || daemon->is_settling)
+		return;
+	daemon->are_routes_due = false;
+	proxy_worker_routes(daemon->proxy, routes_make(daemon, ++daemon->routes_version));
+}
+
+static void on_routes_due(struct loop_source *source, void *data)
+{
+	daemon_routes_send(data);
 }
 
 void daemon_routes_changed(struct daemon *daemon)
 {
+	daemon->are_routes_due = true;
 	loop_timer_set(daemon->route_timer, 0);
 }
 
@@ -441,7 +447,7 @@ int daemon_init(struct daemon *daemon, struct error *err)
 
 	daemon->started_real_ns = clock_real_ns();
 	daemon->started_boot_ns = clock_boot_ns();
-	daemon->route_timer = loop_add_timer(daemon->loop, -1, send_routes, daemon);
+	daemon->route_timer = loop_add_timer(daemon->loop, -1, on_routes_due, daemon);
 	if (find_programs(daemon, err) < 0 || watch_signals(daemon, err) < 0 ||
 	    open_state(daemon, err) < 0)
 		return -1;
@@ -460,7 +466,8 @@ int daemon_init(struct daemon *daemon, struct error *err)
 	watch_projects(daemon);
 	container_removal_sweep(daemon);
 	detached_removal_sweep(daemon);
-	send_routes(daemon->route_timer, daemon);
+	daemon->are_routes_due = true;
+	daemon_routes_send(daemon);
 	return 0;
 }
 

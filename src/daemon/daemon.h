@@ -53,6 +53,7 @@ struct daemon {
 	struct http_server *server;
 	struct loop_source *signals[3], *orphans;
 	struct loop_source *route_timer; /* gathers route changes of one round of the loop */
+	bool are_routes_due;
 	uint64_t routes_version;
 	ARRAY(struct project *) projects;
 	ARRAY(struct event_client *) event_clients;
@@ -95,3 +96,5 @@ int daemon_drop_saved(struct daemon *daemon, const char *id, struct error *err);
 
 /* Sends the proxy a new table soon; cheap, may be called for every change. */
 void daemon_routes_changed(struct daemon *daemon);
+/* If one is due, sends it now: who is told of a change next finds it at the URL, too. */
+void daemon_routes_send(struct daemon *daemon);

@@ -194,6 +194,7 @@ void methods_dispatch(struct http_exchange *x, const struct http_request *reques
 		refuse(x, 400, err.text ? err.text : "the body is not a JSON object");
 		return;
 	}
+	daemon_routes_send(data);
 	call = (struct call){target, body};
 	method->fn(data, x, &call);
 }

@@ -114,7 +114,9 @@ void project_op_finish(struct project_op *op, const struct error *err, json_t *f
 	if (fields)
 		json_object_update(result, fields);
 	json_decref(fields);
+	daemon_routes_send(op->daemon);
 	reply_end(take_ptr(op->x), result);
+	fault_point("operation.answered");
 	project_op_free(op);
 }
 

@@ -168,6 +168,7 @@ static void wait_free(struct wait *wait)
 /* err NULL: all of them are as they should be. */
 static void finish(struct wait *wait, const struct error *err)
 {
+	daemon_routes_send(wait->daemon);
 	reply_end(wait->x, reply_result(err, NULL));
 	wait_free(wait);
 }

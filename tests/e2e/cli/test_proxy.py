@@ -1,5 +1,6 @@
 """URLs: routing by Host, WebSockets, and the pages for what is not there."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -10,6 +11,11 @@ from support.waiting import until
 
 from .conftest import with_app
 
+ONCE = """
+    [services.web]
+    command = "python3 app.py"
+    restart = "no"
+"""
 HTML = {"Accept": "text/html"}
 TWO = """
     [services.web]
@@ -119,22 +125,36 @@ def test_stopped_service_is_a_502_or_503_that_says_why(sandbox):
     assert "stopped" in answer.text and "web" in answer.text
 
 
-def test_crashed_service_is_a_502_with_its_last_words(sandbox):
-    project = with_app(sandbox.project("""
-        [services.web]
-        command = "python3 app.py"
-        restart = "no"
-    """))
-    project.up()
+def crash(project):
+    """Its service `web`, which has crashed for good when this returns."""
     service = project.service("web")
-    try:
+    with contextlib.suppress(OSError, http.client.HTTPException):
         http_client.get(service["url"], "/crash")
-    except (OSError, http.client.HTTPException):
-        pass
     until(lambda: project.service("web")["state"] in ("exited", "crashed"))
+    return service
+
+
+def test_who_was_told_of_a_change_finds_it_at_the_url(testing_sandbox):
+    """The daemon dies as soon as it has answered; the proxy goes on with what it knows."""
+    project = with_app(testing_sandbox.project(ONCE))
+    project.up()
+    service = crash(project)
+    testing_sandbox.kill_daemon()
+    testing_sandbox.environment["LOCALD_FAULT"] = "operation.answered:kill"
+    project.attempt("stop", "web")
+    answer = http_client.get(service["url"], "/", headers=HTML)
+    assert answer.status in (502, 503) and "stopped" in answer.text, answer.text
+    del testing_sandbox.environment["LOCALD_FAULT"]
+    assert project.service("web")["state"] == "stopped"
+
+
+def test_crashed_service_is_a_502_with_its_last_words(sandbox):
+    project = with_app(sandbox.project(ONCE))
+    project.up()
+    service = crash(project)
     answer = http_client.get(service["url"], "/", headers=HTML)
     assert answer.status in (502, 503), answer.text
-    assert "3" in answer.text and "GET /crash" in answer.text or "listening on" in answer.text
+    assert "code 3" in answer.text and "listening on" in answer.text
 
 
 def test_page_text_is_escaped(sandbox):
