@@ -11,9 +11,11 @@
 #include "daemon/container_plan.h"
 #include "daemon/daemon.h"
 #include "daemon/detached_removal.h"
+#include "daemon/relay_worker.h"
 #include "daemon/reply.h"
 #include "daemon/status.h"
 #include "net/http_server.h"
+#include "service/port_holder.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -132,6 +134,68 @@ static char *make_name(const struct daemon *daemon, const char *stem, struct err
 	}
 }
 
+static const json_t *published(const json_t *bundle)
+{
+	return json_object_get(json_object_get(bundle, "network"), "publish");
+}
+
+static int host_port(const json_t *pair)
+{
+	return (int)json_integer_value(json_array_get(pair, 0));
+}
+
+/* A port that the relay holds may be one of a container that has just ended. */
+static int check_containers(struct daemon *daemon, const struct project *project, int port,
+                            struct error *err)
+{
+	const json_t *pair;
+	size_t at;
+
+	for (size_t i = 0; i < project->plans.len; i++) {
+		const char *service = project->plans.items[i].name;
+		struct service_snapshot now;
+
+		json_array_foreach(published(project->extras.items[i].bundle), at, pair) {
+			if (host_port(pair) != port ||
+			    !supervisor_find(daemon->supervisor, project->id, service, &now) ||
+			    !service_state_is_live(now.state))
+				continue;
+			error_set(err, ERR_CONFLICT, "port %d leads to the container of %s in %s",
+			          port, service, project->root);
+			return error_hint(err, "stop it, or take another port");
+		}
+	}
+	return 0;
+}
+
+static bool is_of_relay(const struct daemon *daemon, int port)
+{
+	struct port_holder holder;
+	bool is_of_it;
+
+	if (!port_holder_find(port, &holder))
+		return false;
+	is_of_it = holder.pid > 0 && holder.pid == relay_worker_pid(daemon->relay);
+	port_holder_release(&holder);
+	return is_of_it;
+}
+
+static int check_port(struct daemon *daemon, int port, struct error *err)
+{
+	const struct service_plan plan = {.port = port};
+
+	if (daemon->world.port_check(&plan, daemon->world.data, err) == 0)
+		return 0;
+	if (!is_of_relay(daemon, port))
+		return -1;
+	error_release(err);
+	*err = (struct error)ERROR_INIT;
+	array_foreach(slot, &daemon->projects)
+		if (check_containers(daemon, *slot, port, err) < 0)
+			return -1;
+	return 0;
+}
+
 int detached_check(struct daemon *daemon, const char *name, const json_t *bundle, struct error *err)
 {
 	cleanup_free char *root = name ? detached_root(daemon, name) : NULL;
@@ -140,15 +204,9 @@ int detached_check(struct daemon *daemon, const char *name, const json_t *bundle
 
 	if (root && fs_exists(root))
 		return taken(name, err);
-	json_array_foreach(json_object_get(json_object_get(bundle, "network"), "publish"), i,
-	                   pair) {
-		const struct service_plan port = {
-			.port = (int)json_integer_value(json_array_get(pair, 0)),
-		};
-
-		if (daemon->world.port_check(&port, daemon->world.data, err) < 0)
+	json_array_foreach(published(bundle), i, pair)
+		if (check_port(daemon, host_port(pair), err) < 0)
 			return error_wrap(err, "--publish");
-	}
 	return 0;
 }
 
@@ -491,7 +549,7 @@ static json_t *container_to_json(struct daemon *daemon, const char *name)
 	if (!object)
 		return unknown_container(name, root);
 	extra = &project->extras.items[0];
-	publish = json_object_get(json_object_get(extra->bundle, "network"), "publish");
+	publish = (json_t *)published(extra->bundle);
 	args = json_object_get(extra->bundle, "args");
 	json_set_str(object, "root", root);
 	json_set_str(object, "image", json_get_str(extra->bundle, "image", ""));

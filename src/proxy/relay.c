@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #define REFILL_BELOW 8
@@ -403,11 +404,23 @@ static void on_ended(struct loop_source *source, int fd, uint32_t events, void *
 	relay->config.on_change(relay->config.data);
 }
 
+/* Who had the port may have ended, and nobody has heard of it yet. */
+static void take_over_port(struct relay *relay, int host_port)
+{
+	struct port *port = find_port(relay, host_port);
+	struct pollfd ended = {.fd = port ? port->container->pidfd : -1, .events = POLLIN};
+
+	if (port && poll(&ended, 1, 0) > 0)
+		relay_remove(relay, port->container->id);
+}
+
 static int add_port(struct container *container, const struct relay_publication *from,
                     struct error *err)
 {
-	struct port *port = xcalloc(1, sizeof(*port));
+	struct port *port;
 
+	take_over_port(container->relay, from->host_port);
+	port = xcalloc(1, sizeof(*port));
 	*port = (struct port){.container = container,
 	                      .host_port = from->host_port,
 	                      .inside_port = from->inside_port,

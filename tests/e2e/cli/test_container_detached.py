@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from support import web as http
+from support import audit, web as http
 from support.pty import Terminal
 from support.sandbox import wait_readable
 from support.waiting import until
@@ -270,6 +270,22 @@ def test_published_ports(place):
     assert until(answer, timeout=30)
 
 
+def test_a_published_port_is_free_once_its_container_is_removed(place):
+    """Though the relay, which holds the port, has not heard of the end yet."""
+    serve = ["-p", f"{http.free_port()}:80", "base", "httpd", "-f", "-p", "80", "-h", "/srv/www"]
+    start(place, "--name", "one", *serve)
+    relay = place.sandbox.relay_pid()
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        place.run("container", "rm", "-f", "one")
+        second = place.popen("container", "run", "-d", "--name", "two", *serve)
+        until(lambda: second.poll() is not None or listed(place), what="two is accepted")
+    finally:
+        os.kill(relay, signal.SIGCONT)
+    result = place.sandbox.finish(second)
+    assert (result.status, result.out) == (0, "two\n"), str(result)
+
+
 def test_volumes_are_those_of_every_container_run(place):
     name = start(place, "-v", "kept:/kept", "base", "sh", "-c", "echo more > /kept/x")
     ended(place, name)
@@ -299,10 +315,13 @@ def test_a_terminal_of_its_own(place):
 
 
 def test_the_tree_is_gone_after_a_stop(place):
-    start(place, "--name", "family", "base", "sh", "-c", "sleep 4711 & sleep 4711 & trap '' TERM; echo up; wait; sleep 4711")
+    sleeper = f"sleep {os.getpid()}"  # of this run alone: it may have one beside it
+    start(place, "--name", "family", "base", "sh", "-c",
+          f"trap '' TERM; {sleeper} & setsid {sleeper} & trap - TERM; echo up; wait")
+    until(lambda: audit.commands([sleeper]) == [sleeper] * 2)
     until(lambda: log(place, "family") == ["up"])
     place.run("container", "rm", "-f", "family")
-    assert not listed(place)
+    assert not listed(place) and not audit.commands([sleeper])
 
 
 @pytest.mark.parametrize("words, status, told", [

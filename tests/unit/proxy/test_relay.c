@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -132,11 +133,53 @@ static void test_who_waits_for_a_failed_helper_is_refused(void **state)
 	close(caller);
 }
 
+/* A process that has ended, and is not waited for before the test is over. */
+static int pidfd_of_ended(pid_t *ret)
+{
+	siginfo_t info;
+
+	*ret = fork();
+	if (*ret == 0)
+		_exit(0);
+	assert_int_equal(waitid(P_PID, (id_t)*ret, &info, WEXITED | WNOWAIT), 0);
+	return (int)syscall(SYS_pidfd_open, *ret, 0);
+}
+
+static void test_a_port_is_taken_over_from_who_has_ended(void **state)
+{
+	cleanup(error_release) struct error err = ERROR_INIT;
+	struct listen_loopback any = {.ipv4 = -1, .ipv6 = -1};
+	static const int none[] = {0};
+	struct relay_publication port = {.inside_port = 80};
+	struct fixture f;
+	pid_t pid;
+
+	assert_int_equal(listen_loopback(none, 1, &any, &err), 0);
+	port.host_port = any.port;
+	listen_loopback_close(&any);
+	fixture_init(&f, "/bin/false");
+	/* Its end has not been heard of: the loop does not run. */
+	assert_int_equal(relay_add(f.relay, "a", pidfd_of_ended(&pid), &port, 1, true, &err), 0);
+	assert_int_equal(relay_add(f.relay, "b", (int)syscall(SYS_pidfd_open, getpid(), 0), &port,
+	                           1, true, &err),
+	                 0);
+	assert_null(find(f.relay, "a"));
+	/* From who lives it is not taken. */
+	assert_int_equal(relay_add(f.relay, "d", (int)syscall(SYS_pidfd_open, getpid(), 0), &port,
+	                           1, true, &err),
+	                 -1);
+	assert_non_null(find(f.relay, "b"));
+	assert_null(find(f.relay, "d"));
+	fixture_release(&f);
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_waits_when_a_helper_ends_gets_another),
 		cmocka_unit_test(test_who_waits_for_a_failed_helper_is_refused),
+		cmocka_unit_test(test_a_port_is_taken_over_from_who_has_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
