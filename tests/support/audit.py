@@ -63,6 +63,11 @@ def processes():
     return found
 
 
+def commands(wanted):
+    """Those of these command lines that run, as often as they do."""
+    return sorted(line for process in processes().values() if (line := process.command()) in wanted)
+
+
 def is_below(process, ancestor, table):
     seen = set()
     while process and process.pid not in seen:

@@ -1,11 +1,10 @@
 """Container execution: import, pull, build, run, flip; as the caller and as an ordinary user."""
 
 import os
-import pathlib
 
 import pytest
 
-from support import builders, web as http
+from support import audit, builders, web as http
 from support.waiting import until
 
 SERVE = 'exec httpd -f -p "${HOST:-0.0.0.0}:$PORT" -h /srv/www'
@@ -228,13 +227,6 @@ def test_container_logs(store):
     project.run("stop")
 
 
-def command_of(path):
-    try:
-        return path.read_bytes().split(b"\0")[:-1]
-    except OSError:
-        return []  # it has ended meanwhile
-
-
 def test_a_stopped_container_leaves_nothing(store):
     numbers = [str(os.getpid() * 10 + n) for n in (1, 2)]  # of this run alone: it may have one beside it
     project = store.project(f"""
@@ -245,15 +237,10 @@ def test_a_stopped_container_leaves_nothing(store):
     """, name="leftovers")
     project.up()
     until(lambda: project.log("job") == ["up"])
-    sleepers = [[b"sleep", number.encode()] for number in numbers]
-
-    def seen():
-        return sorted(command for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
-                      if (command := command_of(path)) in sleepers)
-
-    until(lambda: seen() == sleepers, what="the sleepers sleep")
+    sleepers = [f"sleep {number}" for number in numbers]
+    until(lambda: audit.commands(sleepers) == sleepers, what="the sleepers sleep")
     project.run("stop")
-    assert not seen()
+    assert not audit.commands(sleepers)
 
 
 def test_the_exit_code_of_a_container(store):

@@ -422,8 +422,8 @@ def test_a_container_that_ends_and_starts_again_keeps_its_port(store):
 
 
 def test_a_taken_port_is_named(store):
-    holder = socket.create_server(("127.0.0.1", 0))
-    port = holder.getsockname()[1]
+    port = http.free_port()
+    holder = socket.create_server(("127.0.0.1", port))
     project = store.project(container("web", SERVE, f"port = {port}"), name="taken")
     result = project.attempt("up")
     assert result.status != 0 and str(port) in result.err + result.out, str(result)

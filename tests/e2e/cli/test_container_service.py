@@ -113,6 +113,21 @@ def test_a_stop_command_runs_inside(project):
     assert shop.log("job")[-1] == "bye"
 
 
+def test_what_ignores_the_signal_is_killed(project):
+    shop = project("""
+        [services.job]
+        type = "worker"
+        image = "base"
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done"]
+        stop_timeout = "1s"
+    """)
+    shop.up()
+    until(lambda: shop.log("job") == ["up"])
+    shop.run("stop")
+    last = shop.service("job")["last_exit"]
+    assert last["killed"] and shop.service("job")["state"] == "stopped", last
+
+
 def test_sd_notify_reaches_out_of_the_container(project):
     shop = project("""
         [services.job]

@@ -10,8 +10,9 @@ def test_every_runs_it_again_and_again(sandbox):
         every = "1s"
     """)
     project.up()
-    sync = project.service("sync")
-    assert sync["ready"] and sync["port"] is None and sync["next_run"]
+    # Between two runs: it may be starting just now.
+    sync = until(lambda: (now := project.service("sync"))["ready"] and now)
+    assert sync["port"] is None and sync["next_run"]
     until(lambda: project.service("sync")["run"] >= 1, timeout=30, what="it was due")
     until(lambda: project.log("sync").count("run") >= 2, timeout=30, what="it ran twice")
     project.run("stop")

@@ -123,7 +123,7 @@ def test_a_tree_has_its_size_and_sessions(group):
 def test_an_escape_leaves_a_process_behind(group, shape):
     escaped = group("escape", shape, ",", "exit", "0")
     assert escaped.process.stdout.readline() == f"escaped by {shape}\n".encode()
-    assert escaped.process.wait(timeout=10) == 0
+    assert escaped.process.wait(timeout=60) == 0
     until(lambda: len(escaped.members()) == 1)
 
 
