@@ -16,6 +16,7 @@ import time
 import pytest
 
 from support import accounts
+from support.waiting import until
 
 BUSYBOX = pathlib.Path("/bin/busybox")
 ROOT_BASE = 1812725760  # host ids of containers that root starts
@@ -210,12 +211,13 @@ class Shim:
 
     @contextlib.contextmanager
     def running(self, bundle, script="echo ready; cat", *options, container="c"):
-        """A container that runs until its standard input ends."""
+        """A container that runs, as the runtime has noted by now, until its standard input ends."""
         process = self.start("run", *options, "--bundle", bundle.sh(script).path, container,
                              stdin=subprocess.PIPE)
         try:
             line = process.stdout.readline()
             assert line == "ready\n", (line, process.communicate(timeout=60))
+            until(lambda: (self.state / container / "config.json").exists(), timeout=30)
             yield process
         finally:
             with orphans_reaped():
@@ -284,10 +286,25 @@ def mounts_of_host():
                   if not point.startswith("/tmp/ld-") or f"-{os.getpid()}-" in point)
 
 
+def cgroups(is_wanted):
+    """Those whose name is wanted; others come and go while we look, which os.walk() takes."""
+    return {pathlib.Path(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
+            for name in names if is_wanted(name)}
+
+
 def cgroups_of(shim):
-    """Those of containers that were asked for; others come and go while we look."""
-    return {os.path.join(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
-            for name in names if name.startswith("locald-") and name[7:] in shim.words}
+    """Those of containers that were asked for."""
+    return cgroups(lambda name: name.startswith("locald-") and name[7:] in shim.words)
+
+
+def remove_cgroup(folder):
+    """The kernel may take a moment to see that the last process has left."""
+    def is_removed():
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        return not folder.exists()
+
+    until(is_removed, timeout=30, what=f"{folder} is empty")
 
 
 def reap_orphans():
@@ -331,9 +348,17 @@ def processes_of(program):
     return found
 
 
+def command_line(pid):
+    """Empty when the process has ended meanwhile."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def wait_gone(look):
     """The end of a process namespace reaches its last members after its first."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while left := look():
         if time.monotonic() > deadline:
             return left

@@ -6,6 +6,8 @@ import pathlib
 
 import pytest
 
+from support.waiting import until
+
 from . import conftest
 
 
@@ -106,9 +108,7 @@ OWN = f"c-{os.getpid()}"
 
 
 def own_cgroups(container):
-    # Others come and go while we look, which os.walk() takes.
-    return {pathlib.Path(parent, name) for parent, names, _ in os.walk("/sys/fs/cgroup")
-            for name in names if name == f"locald-{container}"}
+    return conftest.cgroups(lambda name: name == f"locald-{container}")
 
 
 def test_cgroups_come_when_they_are_needed(root_shim):
@@ -117,8 +117,12 @@ def test_cgroups_come_when_they_are_needed(root_shim):
     bundle = shim.new_bundle().sh("sleep 1000 & sleep 1000 & wait")
     shim.detached("run", "--detach", "--bundle", bundle.path, OWN)
     assert not own_cgroups(OWN)
-    before = sorted(json.loads(shim("ps", "--format", "json", OWN, check=0).stdout))
-    assert len(before) == 3
+
+    def processes():
+        return sorted(json.loads(shim("ps", "--format", "json", OWN, check=0).stdout))
+
+    until(lambda: len(processes()) == 3, timeout=30, what="the shell has started the two")
+    before = processes()
     shim("pause", OWN, check=0)
     assert shim.state_of(OWN)["status"] == "paused"
     shim("resume", OWN, check=0)
@@ -134,9 +138,7 @@ def test_cgroups_come_when_they_are_needed(root_shim):
 
 def test_a_run_that_waits_removes_late_cgroups(root_shim):
     process = root_shim.start("run", "--bundle", root_shim.new_bundle().args("/bin/sleep", "1000").path, OWN)
-    deadline = conftest.time.monotonic() + 20
-    while root_shim("state", OWN).returncode != 0:
-        assert conftest.time.monotonic() < deadline
+    until(lambda: root_shim("state", OWN).returncode == 0, timeout=30)
     root_shim.wait_status("running", OWN)
     root_shim("update", "--pids-limit", "10", OWN, check=0)
     assert own_cgroups(OWN)
@@ -170,4 +172,4 @@ def test_delete_ends_what_somebody_else_froze(root_shim):
         assert root_shim("delete", "--force", "c", check=0).stderr == ""
     finally:
         (folder / "freezer.state").write_text("THAWED")
-        folder.rmdir()
+        conftest.remove_cgroup(folder)

@@ -31,9 +31,15 @@ def created(shim, bundle):
     shim("delete", "--force", "c", check=0)
 
 
+def wait_ready(shim):
+    """Its program has come to its loop, so it has its traps."""
+    until(lambda: (shim.folder / "out").read_text() == "ready\n", timeout=30)
+
+
 @pytest.fixture
 def running(shim, created):
     shim("start", "c", check=0)
+    wait_ready(shim)
     return created
 
 
@@ -48,7 +54,8 @@ def test_the_whole_life(shim, created):
     assert (state["status"], state["pid"], state["bundle"]) == ("created", pid, str(created.path))
     assert (shim.folder / "out").read_text() == ""
     shim("start", "c", check=0)
-    shim.wait_status("running")
+    assert shim.state_of()["status"] == "running"
+    wait_ready(shim)
     assert "not stopped" in shim("delete", "c", check=1).stderr
     assert "is running, not created" in shim("start", "c", check=1).stderr
     shim("kill", "c", "TERM", check=0)
@@ -88,9 +95,6 @@ def test_start_says_why_the_program_does_not_run(shim, bundle):
                                                 ("sigterm", 9)])
 def test_names_of_signals(shim, running, signal_name, status):
     pid = shim.state_of()["pid"]
-    shim.wait_status("running")
-    while "ready" not in (shim.folder / "out").read_text():
-        pass
     shim("kill", "c", signal_name, check=0)
     assert reap(pid) == status
 
@@ -146,7 +150,7 @@ def test_exec_with_a_user_that_is_none(shim, running, user):
 
 def test_exec_waits_for_a_container_that_is_about_to_be_made(shim, bundle):
     waiting = shim.start("exec", "--wait", "c", "echo", "inside")
-    until(lambda: waiting.poll() is not None or watches_files(waiting.pid), what="it waits")
+    until(lambda: waiting.poll() is not None or watches_files(waiting.pid), timeout=30, what="it waits")
     running = shim.start("run", "--bundle", bundle.sh("echo ready; cat").path, "c",
                          stdin=subprocess.PIPE)
     assert waiting.communicate(timeout=20)[0] == "inside\n"
@@ -199,10 +203,11 @@ def test_exec_cannot_be_traced_or_overwritten(shim, running, program):
     """CVE-2016-9962, CVE-2019-5736: the container waits for the runtime to come in."""
     before = program.read_bytes()
     (running.rootfs / "tmp/hunt").write_text(
-        "while :; do for p in /proc/[0-9]*; do case $(readlink $p/exe) in *locald*) "
+        "echo hunting; while :; do for p in /proc/[0-9]*; do case $(readlink $p/exe) in *locald*) "
         "echo evil > $p/exe; ls $p/root/etc/shadow && echo escaped > /tmp/escaped;; esac; "
         "done; done 2>/dev/null")
     hunter = shim.start("exec", "c", "sh", "/tmp/hunt")
+    assert hunter.stdout.readline() == "hunting\n"
     for _ in range(30):
         shim("exec", "c", "true", check=0)
     hunter.terminate()
@@ -211,19 +216,12 @@ def test_exec_cannot_be_traced_or_overwritten(shim, running, program):
     assert not (running.rootfs / "tmp/escaped").exists()
 
 
-def command_line(pid):
-    """Empty when the process has ended meanwhile."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def test_killing_exec_kills_what_it_runs(shim, running):
     process = shim.start("exec", "c", "sh", "-c", "echo ready; exec sleep 60")
     assert process.stdout.readline() == "ready\n"
-    (inside,) = [pid for pid in json.loads(shim("ps", "--format", "json", "c", check=0).stdout)
-                 if b"60" in command_line(pid)]
+    (inside,) = until(lambda: [
+        pid for pid in json.loads(shim("ps", "--format", "json", "c", check=0).stdout)
+        if b"60" in conftest.command_line(pid)], timeout=30)
     process.kill()
     process.wait(20)
     assert reap(inside) == -signal.SIGKILL
@@ -278,7 +276,8 @@ def test_limits_freezing_and_update(root_shim):
         "cpu": {"shares": 512, "quota": 50000, "period": 100000}}
     process = root_shim.start("run", "--bundle", bundle.sh(FOREVER).path, "c")
     assert process.stdout.readline() == "ready\n"
-    own = [p for p in pathlib.Path("/sys/fs/cgroup").rglob(path[1:]) if p.is_dir()]
+    root_shim.wait_status("running")
+    own = conftest.cgroups(lambda name: name == path[1:])
     assert own
 
     def value(v1, v2):
@@ -311,7 +310,7 @@ def test_limits_freezing_and_update(root_shim):
     root_shim("pause", "c", check=0)
     root_shim("delete", "--force", "c", check=0)
     assert process.wait(20) == 128 + signal.SIGKILL
-    assert not [p for p in pathlib.Path("/sys/fs/cgroup").rglob(path[1:])]
+    assert not conftest.cgroups(lambda name: name == path[1:])
 
 
 def test_run_keeps_its_status_when_delete_is_faster(shim, bundle):
@@ -327,7 +326,7 @@ def test_run_keeps_its_status_when_delete_is_faster(shim, bundle):
 def test_pids_limit_holds(root_shim):
     bundle = root_shim.new_bundle()
     bundle.config["linux"]["resources"] = {"pids": {"limit": 8}}
-    result = root_shim.run(bundle.sh("for i in $(seq 20); do sleep 5 & done; echo end"))
+    result = root_shim.run(bundle.sh("for i in $(seq 20); do sleep 60 & done; echo end"))
     assert "fork" in result.stderr
 
 
@@ -350,9 +349,8 @@ def test_a_cgroup_of_others_is_never_killed_or_removed(root_shim):
     finally:
         other.kill()
         other.wait()
-        folder.rmdir()
-        for left in pathlib.Path("/sys/fs/cgroup").glob(f"*/{folder.name}"):
-            left.rmdir()
+        for left in {folder, *pathlib.Path("/sys/fs/cgroup").glob(f"*/{folder.name}")}:
+            conftest.remove_cgroup(left)
 
 
 def test_limits_of_an_ordinary_user_without_a_cgroup_are_told(program):
@@ -458,7 +456,7 @@ def test_exec_never_sees_the_root_of_the_host(shim, bundle):
     bundle.sh("while :; do sleep 0.05; done")
     run = shim.start("run", "--bundle", bundle.path, "c")
     until(lambda: shim("state", "c").returncode == 0 and
-          shim.state_of()["status"] == "creating")
+          shim.state_of()["status"] == "creating", timeout=30)
     late = shim.start("exec", "c", "/bin/sh", "-c", f"echo in; ls /; ls {fifo} 2>/dev/null; :")
     with pytest.raises(subprocess.TimeoutExpired):
         late.wait(0.5)

@@ -11,7 +11,8 @@ import subprocess
 import pytest
 
 from support import elsewhere
-from .conftest import wait_gone
+from support.sandbox import wait_readable
+from .conftest import mounts_of_host, wait_gone
 
 
 FUSE = shutil.which("fuse-overlayfs", path="/usr/local/bin:/usr/bin:/bin")
@@ -83,9 +84,9 @@ def test_layers_are_merged_and_changes_go_to_the_upper_one(shim, overlay):
 
 
 def test_nothing_is_mounted_on_the_host(shim, overlay):
-    before = pathlib.Path("/proc/self/mountinfo").read_text()
+    before = mounts_of_host()
     shim.run(overlay, check=0)
-    assert pathlib.Path("/proc/self/mountinfo").read_text() == before
+    assert mounts_of_host() == before
     assert not list(overlay.rootfs.iterdir())
 
 
@@ -181,10 +182,27 @@ def children(pid):
             pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def servers_below(pid):
+    found = []
+    for child in children(pid):
+        with contextlib.suppress(OSError):  # it may have ended
+            if os.readlink(f"/proc/{child}/exe").endswith("/fuse-overlayfs"):
+                found.append(child)
+    return found
+
+
 def server_of(pid):
     """The program that serves the root of the container that process `pid` runs."""
-    return next(child for child in children(pid)
-                if os.readlink(f"/proc/{child}/exe").endswith("/fuse-overlayfs"))
+    (server,) = servers_below(pid)
+    return server
+
+
+def kill(pid):
+    """Returns when it serves nothing any more."""
+    pidfd = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    wait_readable(pidfd, 60)
+    os.close(pidfd)
 
 
 def gone(pid):
@@ -228,21 +246,19 @@ def test_its_server_ends_with_a_shim_that_is_killed(shim, served):
 
 def test_a_server_that_is_killed_leaves_nothing_that_hangs(shim, served):
     with shim.running(served, "echo ready; read line; cat /layer || echo lost; /bin/busybox true; exit 9") as process:
-        os.kill(server_of(process.pid), signal.SIGKILL)
+        kill(server_of(process.pid))
         out, said = process.communicate("go\n", timeout=60)
     assert process.returncode != 0 and "second" not in out, (out, said)
 
 
 def test_created_and_deleted(shim, served):
-    before = set(children(os.getpid()))
+    before = servers_below(os.getpid())
     shim.detached("create", "--bundle", served.args("/bin/sh", "-c", "cat /layer").path, "c")
-    servers = [child for child in set(children(os.getpid())) - before
-               if os.readlink(f"/proc/{child}/exe").endswith("/fuse-overlayfs")]
-    assert len(servers) == 1
+    (server,) = set(servers_below(os.getpid())) - set(before)
     shim("start", "c", check=0)
     shim.wait_status("stopped")
     shim("delete", "c", check=0)
-    assert gone(servers[0])
+    assert gone(server)
 
 
 @pytest.mark.parametrize("change, said", [

@@ -8,6 +8,8 @@ import pytest
 
 from support import elsewhere
 
+from .conftest import remove_cgroup
+
 V2 = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup"
 
 
@@ -40,8 +42,8 @@ def scope(shim):
         shim.prefix = []
     for below in sorted(folder.rglob("*/"), reverse=True):
         if below.is_dir():
-            below.rmdir()
-    folder.rmdir()
+            remove_cgroup(below)
+    remove_cgroup(folder)
 
 
 def limited(shim):

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from support.waiting import until
+
 from . import conftest
 
 # A child, one in its own session, one that lost its parent, and one that ignores everything.
@@ -55,10 +57,15 @@ def is_gone(namespace):
     return not conftest.wait_gone(lambda: processes_of(namespace))
 
 
-def test_the_tree_is_gone_when_the_program_ends(tree):
+def number_inside(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return next(line.split()[-1] for line in file if line.startswith("NSpid:"))
+
+
+def test_the_tree_is_gone_when_the_program_ends(tree, options):
     process, namespace = tree
-    found = processes_of(namespace)
-    os.kill(min(pid for pid, name in found.items() if name == "sh"), signal.SIGKILL)
+    program = str(1 + len(options))  # process 1, or the one that it watches
+    os.kill(next(pid for pid in processes_of(namespace) if number_inside(pid) == program), signal.SIGKILL)
     assert process.wait(60) == 128 + signal.SIGKILL
     assert is_gone(namespace)
 
@@ -105,10 +112,10 @@ def test_programs_of_exec_are_gone_with_it(shim, tree):
 def test_a_program_of_exec_dies_with_its_shim(shim, tree):
     more = shim.start("exec", "c", "/bin/sh", "-c", "echo ready; exec sleep 605")
     assert more.stdout.readline() == "ready\n"
-    before = set(processes_of(tree[1]))
+    (program,) = until(lambda: [pid for pid in processes_of(tree[1])
+                                if b"605" in conftest.command_line(pid)], timeout=30)
     more.kill()
     more.wait(60)
-    program = max(before)
     os.waitpid(program, 0)
     assert program not in processes_of(tree[1]) and tree[0].poll() is None
 

@@ -81,12 +81,13 @@ def test_podman_drives_it(podman):
 
     podman.run("--detach", "--name", "c", *net, image, "sh", "-c",
                "trap 'echo bye; exit 3' TERM; echo hello; while :; do sleep 0.1; done")
+    until(lambda: podman("logs", "c").stdout == "hello\n", "its program has its trap")
     assert podman("exec", "c", "hostname", check=0).stdout
     assert podman("exec", "--user", "5:6", "--env", "A=b", "--workdir", "/bin", "c", "sh", "-c",
                   "id -u; id -g; echo $A; pwd", check=0).stdout.split() == ["5", "6", "b", "/bin"]
     podman("exec", "c", "sh", "-c", "exit 9", check=9)
     podman("exec", "c", "nosuch", check=127)
-    podman("stop", "--time", "10", "c", check=0)
+    podman("stop", "--time", "60", "c", check=0)
     assert podman("inspect", "--format", "{{.State.ExitCode}}", "c", check=0).stdout == "3\n"
     assert podman("logs", "c", check=0).stdout.split() == ["hello", "bye"]
     podman("start", "c", check=0)
@@ -148,12 +149,12 @@ def test_podman_mounts(podman):
 
 @pytest.mark.timeout(300)
 def test_podman_terminal(podman):
-    """-it: a terminal of its own, with the caller's size, and what is typed arrives."""
+    """-it: a terminal of its own, which gets the caller's size, and what is typed arrives."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
     process = subprocess.Popen(
         [*map(str, podman.command), "run", *LIMITS, "-it", "--rm", "--network", "none", IMAGE, "sh",
-         "-c", "tty; stty size; read line; echo got $line; exit 4"],
+         "-c", "tty; until stty size | grep '33 77'; do sleep 0.1; done; read line; echo got $line; exit 4"],
         stdin=slave, stdout=slave, stderr=slave, cwd="/", env=podman.environ,
         start_new_session=True, **podman.user.arguments)
     os.close(slave)

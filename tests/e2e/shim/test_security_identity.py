@@ -159,7 +159,6 @@ def test_a_stranger_is_refused(shim, bundle, words):
 
 def test_everything_of_a_state_is_its_owners_alone(shim, bundle):
     with shim.running(bundle):
-        shim.wait_status("running")
         for path in [shim.state, *shim.state.rglob("*")]:
             status = path.lstat()
             assert status.st_uid == shim.user.account.uid and not status.st_mode & 0o077, path
