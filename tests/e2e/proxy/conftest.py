@@ -198,7 +198,7 @@ def answer(body=b"ok", status="200 OK", *fields):
     return handler
 
 
-def is_closed(sock, timeout=5):
+def is_closed(sock, timeout=20):
     """Does the other side close within that time?"""
     ready, _, _ = select.select([sock], [], [], timeout)
     return bool(ready) and sock.recv(1) == b""

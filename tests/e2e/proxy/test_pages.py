@@ -99,10 +99,10 @@ def test_a_crashed_service_says_why(proxy):
 
 
 def test_a_port_that_refuses_is_a_502(proxy):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    proxy.routes(route("web.shop.localhost", port))
-    response = get(proxy, "web.shop.localhost")
+    with socket.socket() as taken:  # so that nobody else listens there
+        taken.bind(("127.0.0.1", 0))
+        proxy.routes(route("web.shop.localhost", taken.getsockname()[1]))
+        response = get(proxy, "web.shop.localhost")
     assert response.status == 502
     assert "Connection refused" in json.loads(response.text)["detail"]
 

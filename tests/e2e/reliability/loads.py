@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -38,6 +39,23 @@ def output(project, name):
     """Every stored record of what a service wrote, oldest first."""
     events = project.run("logs", "--json", "-n", "10000000", name).events
     return [event for event in events if event.get("stream") in ("out", "err")]
+
+
+def last_line(project, name):
+    """Of what a service has written, so far."""
+    records = output(project, name)
+    return records[-1]["text"] if records else None
+
+
+def wait_for_line(project, name, line):
+    """Returns when a service has written it: it has done its steps before."""
+    until(lambda: line in project.log(name), timeout=60, what=f"{name} says {line}")
+
+
+def unmount(folder):
+    """A keeper may be at its last file yet."""
+    until(lambda: subprocess.run(["umount", folder], stderr=subprocess.DEVNULL).returncode == 0,
+          timeout=30, what=f"nobody is at {folder}")
 
 
 def numbers(project, name):

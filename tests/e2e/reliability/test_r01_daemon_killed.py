@@ -33,7 +33,7 @@ def test_services_and_lines_survive_a_killed_daemon(sandbox, svc, row):
     row.figure("pids and runs unchanged", f"{same}/{services + 1}", wanted=f"{services + 1}/{services + 1}")
     missing = doubled = 0
     for name in before.keys() - {"web"}:
-        until(lambda name=name: loads.output(project, name)[-1]["text"] == "done", timeout=120)
+        until(lambda name=name: loads.last_line(project, name) == "done", timeout=120)
         found = loads.numbers(project, name)
         assert found[0] == 1 and found[-1] == lines
         lost, twice = loads.missing_and_doubled(found)

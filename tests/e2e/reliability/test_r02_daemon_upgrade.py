@@ -52,7 +52,7 @@ def test_an_upgrade_and_back(sandbox, svc, row, build, channels):
     channel.close()
     until(lambda: len(proxies(sandbox)) == 1, timeout=30,
           what="the proxies of before have ended with their last connection")
-    until(lambda: loads.output(project, "clock")[-1]["text"] == "done", timeout=120)
+    until(lambda: loads.last_line(project, "clock") == "done", timeout=120)
     found = loads.numbers(project, "clock")
     row.figure("lines missing, doubled", loads.missing_and_doubled(found), wanted=(0, 0))
     assert (found[0], found[-1]) == (1, lines)

@@ -26,26 +26,31 @@ def keeper_pid(sandbox, project, name):
 
 
 def kill_keeper(sandbox, project, name):
-    """Returns how long it took until status says that the service is degraded."""
+    """Returns how long it took until status says that the service is degraded; its next keeper listens."""
     pid = keeper_pid(sandbox, project, name)
     began = time.monotonic()
     loads.kill(pid)
-    until(lambda: project.service(name).get("degraded"), timeout=20)
-    return time.monotonic() - began
+    until(lambda: project.service(name).get("degraded"), timeout=30)
+    took = time.monotonic() - began
+    wait_for_next(sandbox, project, name, pid)
+    return took
 
 
 def killed_again(sandbox, project, name):
     """A degraded service's keeper is killed: the next one has another pid."""
     pid = keeper_pid(sandbox, project, name)
     loads.kill(pid)
+    wait_for_next(sandbox, project, name, pid)
 
+
+def wait_for_next(sandbox, project, name, pid):
     def is_replaced():
         # There may be no socket for a moment, or one that nobody listens on.
         with contextlib.suppress(OSError, AssertionError):
             return keeper_pid(sandbox, project, name) != pid
         return False
 
-    until(is_replaced, timeout=20)
+    until(is_replaced, timeout=30)
 
 
 def test_lines_survive_killed_keepers(sandbox, svc, row):
@@ -117,21 +122,21 @@ def test_a_terminal_loses_no_line(sandbox, svc, row):
     def shown():
         return b"".join(record.data for record in read_log(folder) if record.stream == "out").split()
 
-    until(lambda: shown()[-1] == b"done", timeout=60)
+    until(lambda: shown()[-1:] == [b"done"], timeout=60)
     found = [int(word) for word in shown() if word.isdigit()]
     missing, doubled = loads.missing_and_doubled(found)
     row.figure("lines on a terminal missing", missing + (lines - len(set(found))), wanted=0)
     row.figure("lines on a terminal doubled", doubled, wanted=0)
 
 
-ENDS = ["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"]
+ENDS = ["sh", "-c", "trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done"]
 
 # What PIDFD_GET_INFO says of processes that have been reaped.
 KERNEL_TELLS_ENDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 15)
 
 
 def last_exit(project, name):
-    until(lambda: project.service(name)["pid"] is None, timeout=20)
+    until(lambda: project.service(name)["pid"] is None, timeout=30)
     last = project.service(name)["last_exit"]
     return last and (last["code"], last["signal"])
 
@@ -147,12 +152,13 @@ def ends_figures(row, what, wanted, found):
 
 def test_how_an_adopted_service_ends(sandbox, svc, row):
     project = sandbox.project(
-        loads.service("code", [svc, "obey", "USR1", ",", "wait"], type="worker", restart="no")
+        loads.service("code", [svc, "obey", "USR1", ",", "say", "ready", ",", "wait"], type="worker", restart="no")
         + loads.service("seven", ENDS, type="worker", restart="no")
-        + loads.service("signal", [svc, "wait"], type="worker", restart="no"))
+        + loads.service("signal", [svc, "say", "ready", ",", "wait"], type="worker", restart="no"))
     project.up()
     wanted = {"code": (0, 0), "seven": (7, 0), "signal": (-1, signal.SIGKILL)}
     for name in wanted:
+        loads.wait_for_line(project, name, "ready")
         kill_keeper(sandbox, project, name)
     for name in wanted:
         os.kill(project.service(name)["pid"], signal.SIGKILL if name == "signal" else signal.SIGUSR1)
@@ -163,6 +169,7 @@ def test_the_end_of_a_service_between_two_keepers(sandbox, row):
     """It ends when its keeper is gone, and the daemon has not started another yet."""
     project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
     project.up()
+    loads.wait_for_line(project, "seven", "ready")
     service, daemon = project.service("seven")["pid"], sandbox.daemon_pid()
     keeper = keeper_pid(sandbox, project, "seven")
     os.kill(daemon, signal.SIGSTOP)
@@ -178,8 +185,9 @@ def test_the_end_of_a_service_that_nobody_reaps(sandbox, row):
     """Its daemon was killed, so it goes to us when its keeper is killed, and stays a zombie."""
     project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
     project.up()
+    loads.wait_for_line(project, "seven", "ready")
     sandbox.kill_daemon()
-    until(lambda: project.service("seven")["state"] == "running")
+    until(lambda: project.service("seven")["state"] == "running", timeout=30)
     kill_keeper(sandbox, project, "seven")
     service = project.service("seven")["pid"]
     os.kill(service, signal.SIGUSR1)
@@ -195,22 +203,24 @@ def test_a_keeper_killed_with_an_end_that_is_not_recorded(testing_sandbox, row):
                                LOCALD_FAULT_LOG=str(sandbox.root / "passed"))
     project = sandbox.project(loads.service("seven", ENDS, type="worker", restart="no"))
     project.up()
+    loads.wait_for_line(project, "seven", "ready")
     os.kill(project.service("seven")["pid"], signal.SIGUSR1)
     ends_figures(row, "reaped, not recorded", {"seven": (7, 0)}, {"seven": last_exit(project, "seven")})
     assert (sandbox.root / "passed.done").exists(), "no keeper was killed"
 
 
-def test_a_stop_is_not_forgotten(sandbox, svc, row):
+def test_a_stop_is_not_forgotten(sandbox, row):
     """The keeper that was told to stop is killed: the next one does it."""
-    project = sandbox.project(loads.service(
-        "deaf", [svc, "ignore", "TERM", ",", "say", "deaf", ",", "wait"], type="worker", stop_timeout=1.5))
+    script = "n=0; trap 'n=$((n+1)); echo asked $n; [ $n = 1 ] || exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    project = sandbox.project(loads.service("web", ["sh", "-c", script], type="worker", stop_timeout=60))
     project.up()
-    until(lambda: "deaf" in project.log("deaf"))
-    keeper = keeper_pid(sandbox, project, "deaf")
+    loads.wait_for_line(project, "web", "ready")
+    keeper = keeper_pid(sandbox, project, "web")
     stop = project.popen("stop")
-    until(lambda: project.service("deaf")["state"] == "stopping")
+    loads.wait_for_line(project, "web", "asked 1")
     loads.kill(keeper)
-    row.figure("stopped by the next keeper", sandbox.finish(stop, timeout=30).status, wanted=0)
+    row.figure("stopped by the next keeper", sandbox.finish(stop).status, wanted=0)
+    assert "asked 2" in project.log("web")
 
 
 def test_a_stop_ends_the_whole_tree_of_an_adopted_service(sandbox, svc, row):
@@ -219,7 +229,7 @@ def test_a_stop_ends_the_whole_tree_of_an_adopted_service(sandbox, svc, row):
         svc, "escape", "setsid", ",", "escape", "double-fork", ",", "escape", "nohup", ",", "escape", "daemon", ",",
         "tree", 10, 3, ",", "ignore", "TERM", ",", "wait"], type="worker", stop_timeout=1))
     project.up()
-    until(lambda: "tree of 10" in project.log("web"))
+    loads.wait_for_line(project, "web", "tree of 10")
     kill_keeper(sandbox, project, "web")
     row.at_least("processes", len(loads.processes_of(project, "web")), 15)
     project.run("stop", "web")
@@ -263,6 +273,7 @@ def test_many_keepers_are_held_with_a_low_limit(sandbox, row):
         kill_keeper(sandbox, project, name)
     same = sum(before[name] == identity for name, identity in loads.identities(project).items() if name in names)
     row.figure("services that went on with a soft limit of 128", f"{same}/{services}", wanted=f"{services}/{services}")
-    seen = [record["text"] for name in names for record in loads.output(project, name)]
-    row.figure("services that saw it as their limit", seen.count(f"limit {soft}"), wanted=services)
+    for name in names:
+        loads.wait_for_line(project, name, f"limit {soft}")
+    row.figure("services that saw it as their limit", services)
     row.figure("limit of the daemon afterwards", resource.prlimit(daemon, resource.RLIMIT_NOFILE)[0], wanted=soft)

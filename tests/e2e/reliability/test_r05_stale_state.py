@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 from support.sandbox import STARTED
+from support.waiting import until
 from support.web import free_port
 
 from . import loads
@@ -30,9 +31,11 @@ def test_foreign_processes_get_no_signal(sandbox, svc, row):
     STARTED.update(decoy.pid for decoy in decoys)
     try:
         for i, decoy in enumerate(decoys):
+            # Its own proxy, and no stranger of before.
+            proxy = until(lambda: next((p for p in [json.loads(memory.read_text())["pid"]]
+                                        if p not in [decoy.pid for decoy in decoys]), None), timeout=30)
             sandbox.kill_daemon()
-            proxy = json.loads(memory.read_text())
-            loads.kill(proxy["pid"])
+            loads.kill(proxy)
             ticks = start_ticks(decoy.pid)
             # The same number after a reboot, or later in the same boot.
             stale = {"boot_id": "0" * 36, "start_ticks": ticks} if i % 2 else \

@@ -15,13 +15,15 @@ def test_a_stop_ends_what_left_its_parent(sandbox, svc, row):
     number, per_service = row.choose(10, 250), row.choose(10, 25)
     services = {f"{shape}-{i}": shape for shape in SHAPES for i in range(number // per_service)}
     project = sandbox.project("".join(
-        loads.service(name, [svc, *(word for _ in range(per_service) for word in ("escape", shape, ",")), "wait"],
+        loads.service(name, [svc, *(word for _ in range(per_service) for word in ("escape", shape, ",")),
+                             "say", "all", ",", "wait"],
                       type="worker") for name, shape in services.items()))
     project.up()
     trees = 0
     for name in services:
-        # With the leader.
-        trees += len(loads.processes_started(project, name, per_service + 1)) - 1
+        # Those in the middle have ended by then.
+        loads.wait_for_line(project, name, "all")
+        trees += len(loads.processes_of(project, name)) - 1
     row.figure("processes that left", trees, wanted=number * len(SHAPES))
     began = time.monotonic()
     project.run("stop")

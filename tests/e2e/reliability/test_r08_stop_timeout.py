@@ -34,10 +34,10 @@ def test_a_tree_that_ignores_sigterm(sandbox, svc, row):
 
 def test_a_leader_that_leaves_a_stubborn_child(sandbox, svc, row):
     project = sandbox.project(loads.service("web", [
-        svc, "ignore", "TERM", ",", "escape", "setsid", ",", "obey", "TERM", ",", "wait"],
+        svc, "ignore", "TERM", ",", "escape", "setsid", ",", "obey", "TERM", ",", "say", "ready", ",", "wait"],
         type="worker", stop_timeout=TIMEOUT_S))
     project.up()
-    loads.processes_started(project, "web", 2)
+    loads.wait_for_line(project, "web", "ready")
     began = time.monotonic()
     project.run("stop")
     row.took("gone after its leader", time.monotonic() - began, limit=TIMEOUT_S + 0.5)

@@ -16,6 +16,11 @@ def zombies(parents):
     return [process for process in audit.processes().values() if process.is_zombie and process.parent in parents]
 
 
+def wait_for_ends(project):
+    """The last orphans may live a moment longer than it takes to say that they are made."""
+    until(lambda: len(loads.processes_of(project, "web")) == 1, timeout=30)
+
+
 def test_orphans_are_collected(sandbox, svc, row):
     number = row.choose(500, 10000)
     project = sandbox.project(loads.service("web", [svc, "orphans", number, ",", "wait"], type="worker"))
@@ -27,6 +32,8 @@ def test_orphans_are_collected(sandbox, svc, row):
     until(lambda: not zombies({pid, keeper, daemon}), timeout=20)
     row.figure("orphans", number)
     row.took("0 zombies after", time.monotonic() - began, limit=1)
+    wait_for_ends(project)
+    until(lambda: not zombies({pid, keeper, daemon}), timeout=20)
     row.figure("zombies", len(zombies({pid, keeper, daemon})), wanted=0)
 
 
@@ -38,6 +45,7 @@ def test_orphans_of_an_adopted_service_are_collected(sandbox, svc, row):
     pid = project.service("web")["pid"]
     loads.kill(audit.processes()[pid].parent)
     until(lambda: f"made {number} orphans" in project.log("web"), timeout=300)
+    wait_for_ends(project)
     until(lambda: not zombies({pid, sandbox.daemon_pid()}), timeout=20)
     row.figure("zombies without a keeper", len(zombies({pid, sandbox.daemon_pid()})), wanted=0)
 
@@ -45,10 +53,11 @@ def test_orphans_of_an_adopted_service_are_collected(sandbox, svc, row):
 def test_an_ended_service_is_shown(sandbox, svc, row):
     times, slowest, right = row.choose(5, 100), 0.0, 0
     project = sandbox.project("".join(
-        loads.service(f"s{i}", [svc, "obey", "USR1", ",", "wait"], type="worker", restart="no")
+        loads.service(f"s{i}", [svc, "obey", "USR1", ",", "say", "ready", ",", "wait"], type="worker", restart="no")
         for i in range(times)))
     project.up()
     for i in range(times):
+        loads.wait_for_line(project, f"s{i}", "ready")
         began = loads.end(project, f"s{i}", "USR1")
         slowest = max(slowest, time.monotonic() - began)
         right += project.service(f"s{i}")["last_exit"]["code"] == 0

@@ -68,12 +68,12 @@ def test_status_tells_the_crash(testing_sandbox, svc, row):
     words = [w for i in range(8) for w in ("say", f"line {i}", ",")]
     project = testing_sandbox.project(loads.service("api", [svc, *words, "exit", "3"], type="worker"))
     project.attempt("up")
-    api = until(lambda: (s := project.service("api"))["state"] == "crashed" and s["restarts"] >= 5 and s)
+    api = until(lambda: (s := project.service("api"))["state"] == "crashed" and s["restarts"] >= 5 and s, timeout=60)
     row.figure("exits", api["restarts"] >= 5, wanted=True)
     row.figure("code", api["last_exit"]["code"], wanted=3)
     row.figure("last lines", api["last_lines"], wanted=[f"line {i}" for i in range(3, 8)])
     row.figure("next try is told", api["next_try_ms"] >= 0, wanted=True)
-    text = until(lambda: next((out for out in [project.run("status").out] if "next try" in out), None))
+    text = until(lambda: next((out for out in [project.run("status").out] if "next try" in out), None), timeout=60)
     row.figure("status says so", "exit 3" in text and "line 7" in text, wanted=True)
 
 
@@ -81,9 +81,9 @@ def test_ready_for_a_minute_counts_anew(testing_sandbox, svc, row):
     scale = speed(testing_sandbox, row)
     project = testing_sandbox.project(
         loads.service("long", [svc, "sleep", int(62000 / scale), ",", "exit", "1"], type="worker") +
-        loads.service("short", [svc, "sleep", int(40000 / scale), ",", "exit", "1"], type="worker"))
+        loads.service("short", [svc, "sleep", int(20000 / scale), ",", "exit", "1"], type="worker"))
     project.up()
     until(lambda: len(history(testing_sandbox, "long")) >= 3, timeout=200)
     row.took("delay after each minute ready", max(delays(testing_sandbox, "long")), limit=0.3)
     row.figure("crashes in a row, a minute ready each", project.service("long")["restarts"], wanted=1)
-    row.at_least("crashes in a row, 40 s ready each", project.service("short")["restarts"], 2)
+    row.at_least("crashes in a row, 20 s ready each", project.service("short")["restarts"], 2)

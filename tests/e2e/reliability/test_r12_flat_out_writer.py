@@ -95,13 +95,14 @@ def test_a_writer_that_never_pauses(sandbox, svc, row):
                         type="worker", autostart=False))
     project.up()
     follower, watcher = Follower(project, names), Watcher(project)
-    until(lambda: follower.delays and watcher.times)
+    until(lambda: follower.delays and watcher.times, timeout=60)
     file = into_a_file(words, sandbox.root / "file")  # beside the same others
 
     seen, asked, began = len(follower.delays), len(watcher.times), time.monotonic()
     project.run("up", "loud")
     until(lambda: ledger.exists() and loads.ledger(ledger)["lines"] == count, timeout=600)
     seconds = time.monotonic() - began
+    until(lambda: len(follower.delays) > seen and len(watcher.times) > asked, timeout=60)
     delays, statuses = follower.stop(sandbox)[seen:], watcher.stop()[asked:]
     keeper = loads.rss_kib(loads.keeper_of(project, "loud"), "VmHWM")
     row.at_most("keeper at most", keeper / 1024, 64, "MiB")

@@ -29,7 +29,7 @@ def last_record(folder):
     found = None
     for found in read_segment(sorted(folder.glob("*.seg"))[-1]):
         pass
-    return found and found.data
+    return found.data if found else b""
 
 
 def pieces_of(folder):

@@ -16,6 +16,7 @@ def test_each_line_has_its_stream(sandbox, svc, row):
         svc, "stream", "both", ",", "lines", number, ",", "say", "done", ",", "wait"], type="worker"))
     project.up()
     until(lambda: "done" in project.run("logs", "web", "--stream", "out", "-n", "4").out, timeout=300)
+    project.run("stop")  # with it, the last of the other stream is stored, too
     wrong, seen = 0, {"out": 0, "err": 0}
     for record in loads.output(project, "web"):
         if record["text"].isdigit():
@@ -34,7 +35,7 @@ def test_a_terminal_only_where_it_is_asked_for(sandbox, row):
     project.up()
     found = {}
     for name in ("plain", "asked"):
-        until(lambda name=name: len(loads.output(project, name)) >= 2)
+        until(lambda name=name: len(loads.output(project, name)) >= 2, timeout=30)
         found[name] = [(r["stream"], r["text"].strip()) for r in loads.output(project, name)]
         with Keeper(sandbox, project, name) as keeper:
             found[name].append(keeper.status()["tty"])

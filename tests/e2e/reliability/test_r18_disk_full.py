@@ -35,7 +35,7 @@ def small_disk(sandbox):
         pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
     yield state
     sandbox.shutdown()
-    subprocess.run(["umount", state], check=True)
+    loads.unmount(state)
 
 
 def fill(hog):
@@ -67,8 +67,9 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
     before = loads.identities(project)
     fill(hog)
     until(lambda: len(full_services(project)) == SERVICES, timeout=30)
-    said = re.findall(r"log disk full, [\d.,]+ \w+ dropped", project.run("status").out)
-    row.figure("services of which status says `log disk full, N … dropped`", len(said), wanted=SERVICES)
+    said = re.compile(r"log disk full, [\d.,]+ \w+ dropped")
+    until(lambda: len(said.findall(project.run("status").out)) == SERVICES, timeout=30)
+    row.figure("services of which status says `log disk full, N … dropped`", SERVICES)
 
     loaded = 0
     for _ in range(kills):
@@ -78,7 +79,7 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
         time.sleep(row.random.uniform(0, 0.05))
     row.figure("states that load after a SIGKILL", f"{loaded}/{kills}", wanted=f"{kills}/{kills}")
     seen = written(ledgers)
-    until(lambda: all(now > seen[name] for name, now in written(ledgers).items()))
+    until(lambda: all(now > seen[name] for name, now in written(ledgers).items()), timeout=30)
     row.figure("services that go on", sum(loads.identities(project)[n] == before[n] for n in before),
                wanted=SERVICES)
 
@@ -121,7 +122,7 @@ def test_the_end_of_a_run_on_a_disk_that_stays_full(sandbox, row, small_disk):
         crash(project, "again")
         fill(hog)
     sandbox.kill_daemon()
-    until(lambda: project.service("once")["state"] == "crashed")
+    until(lambda: project.service("once")["state"] == "crashed", timeout=30)
     row.figure("end on a disk that stays full, known to the next daemon", project.service("once")["last_exit"]["code"],
                wanted=7)
     told = project.run("logs", "-n", "1000").out

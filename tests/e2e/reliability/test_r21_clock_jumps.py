@@ -104,9 +104,12 @@ def test_nothing_goes_by_the_wall_clock(sandbox, set_clock, svc, row):
     row.figure("of which `why` tells days or hours", days_off, wanted=[])
     entries = [json.loads(line) for line in project.run("logs", "--json", "-n", "1000000", "a", "b").out.splitlines()]
     stamps = [(int(e["text"]), e["time"][:10]) for e in entries if e.get("text", "").isdigit()]
-    row.figure("days in the log", len({day for _, day in stamps}), wanted=3)
-    late = sum(max(earlier - later, 0) > 5e8 for (earlier, _), (later, _) in zip(stamps, stamps[1:], strict=False))
-    row.figure("lines of two services out of order by more than 500 ms", late, wanted=0)
+    row.at_least("days in the log", len({day for _, day in stamps}), 3)
+    # By when their keepers got them, which may be long after they were written.
+    got = {line: record.mono_ns for name in "ab" for record in read_log(loads.log_folder(project, name))
+           if record.stream == "out" for line in record.data.decode().split()}
+    order = [got[str(stamp)] for stamp, _ in stamps]
+    row.figure("lines of two services out of order", sum(a > b for a, b in zip(order, order[1:])), wanted=0)
     for name in "ab":
         own = [int(e["text"]) for e in entries if e.get("text", "").isdigit() and e["service"] == name]
         row.figure(f"order of {name} unchanged", own == sorted(own), wanted=True)

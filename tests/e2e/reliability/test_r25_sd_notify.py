@@ -3,6 +3,9 @@
 import socket
 
 from support.keeper import Keeper
+from support.waiting import until
+
+from . import loads
 
 ROW = "R25"
 TITLE = "sd_notify"
@@ -52,7 +55,8 @@ def test_a_stranger_is_not_heard(sandbox, svc, row):
         command = ["{svc}", "env", "NOTIFY_SOCKET", ",", "notify", "STATUS=mine", ",", "wait"]
     """)
     project.up()
-    path = project.log("web")[0].removeprefix("NOTIFY_SOCKET=").strip()
+    (line,) = until(lambda: project.log("web"), timeout=30)
+    path = line.removeprefix("NOTIFY_SOCKET=").strip()
     with Keeper(sandbox, project, "web") as keeper, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         keeper.until(lambda status: status["notify_text"] == "mine")
@@ -78,12 +82,16 @@ def test_a_watchdog_that_is_not_fed(sandbox, svc, row):
 
 
 def test_a_stop_that_asks_for_time_gets_it(sandbox, svc, row):
-    project = sandbox.project(f"""
+    project = sandbox.project(f'''
         [services.web]
         type = "worker"
-        command = "trap '{svc} notify EXTEND_TIMEOUT_USEC=30000000; sleep 2; echo done; exit 0' TERM; {svc} wait & wait"
-        stop_timeout = 1
-    """)
+        command = """
+            trap '{svc} notify EXTEND_TIMEOUT_USEC=30000000; sleep 4; echo done; exit 0' TERM
+            {svc} wait & echo ready; wait
+        """
+        stop_timeout = 3
+    ''')
     project.up()
+    loads.wait_for_line(project, "web", "ready")
     project.run("stop", "web", "--json")
     row.figure("last words", project.log("web")[-1:], wanted=["done"])

@@ -105,14 +105,14 @@ def test_a_port_of_another_service(sandbox, svc, row):
 
 def test_a_sticky_port_at_a_restart(sandbox, svc, row, stranger, tmp_path):
     number, good = row.choose(2, 66), 0
-    project = sandbox.project(loads.service(
-        "web", [svc, "listen", ",", "serve", "USR1", ",", "unlisten", ",", "sleep", 700, ",", "exit", "1"]))
+    project = sandbox.project(loads.service("web", [svc, "listen", ",", "serve", "USR1", ",", "unlisten", ",", "wait"]))
     project.up()
     for _ in range(number):
         service = until(lambda: next((s for s in [project.service("web")] if s["ready"]), None), timeout=60)
         process = stranger(service["port"])
         os.kill(service["pid"], signal.SIGUSR1)
         listens(process)
+        os.kill(service["pid"], signal.SIGKILL)
         until(lambda: names(project.service("web").get("detail", ""), process, tmp_path)
               and project.service("web")["state"] == "crashed", timeout=30)
         answer = web.get(service["url"])

@@ -140,6 +140,7 @@ class Soak:
         time.sleep(self.random.uniform(0, 0.3))
 
     def sample(self):
+        self.project.status()  # starts one where there is none
         pid = self.sandbox.daemon_pid()
         self.samples.append((loads.rss_kib(pid), len(os.listdir(f"/proc/{pid}/fd"))))
 
@@ -195,7 +196,7 @@ def own_disk(sandbox):
     yield made
     if made:
         sandbox.shutdown()
-        subprocess.run(["umount", state], check=True)
+        loads.unmount(state)
 
 
 def halves(values):

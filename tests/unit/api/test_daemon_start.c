@@ -46,7 +46,7 @@ static void answer_pings(int listener, const char *api)
 			close(fd);
 			continue;
 		}
-		alarm(20);
+		alarm(120);
 		while (read(fd, request, sizeof(request)) > 0)
 			if (dprintf(fd,
 			            "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n"
@@ -66,7 +66,7 @@ static int be_daemon(void)
 	cleanup_free char *sock = NULL;
 	int listener;
 
-	alarm(20);
+	alarm(120);
 	if (paths_init(&paths, NULL, &err) < 0)
 		return 7;
 	note_start(paths.run);
@@ -122,7 +122,7 @@ static void end_daemon(struct client *client)
 	assert_int_equal(daemon_wait_exit(pidfd, 0, &err), -1);
 	assert_int_equal(err.code, ERR_TIMEOUT);
 	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
-	assert_int_equal(daemon_wait_exit(pidfd, 5000, &err), 0);
+	assert_int_equal(daemon_wait_exit(pidfd, 20000, &err), 0);
 }
 
 static void test_starts_once(void **state unused_arg)

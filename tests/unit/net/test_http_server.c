@@ -288,14 +288,18 @@ static void a_slow_reader_holds_the_stream_back(void **state)
 	cleanup(stop) struct fixture f;
 	static const char request[] = "GET /flood HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n";
 	cleanup(error_release) struct error err = ERROR_INIT;
+	size_t before;
 
 	start(&f, &no_limits);
 	connect_and_send(&f, request, sizeof(request) - 1);
 	stream_pause(f.client);
 	/* Runs until the server has filled what there is and waits. */
-	f.timer = loop_add_timer(f.loop, 100, on_give_up, &f);
-	loop_run(f.loop, &err);
-	loop_source_free(f.timer);
+	do {
+		before = f.streamed;
+		f.timer = loop_add_timer(f.loop, 20, on_give_up, &f);
+		loop_run(f.loop, &err);
+		loop_source_free(f.timer);
+	} while (f.streamed == 0 || f.streamed > before);
 	f.gave_up = false;
 	assert_true(f.streamed > 0 && f.streamed < 2 * 1024 * 1024);
 	stream_resume(f.client);

@@ -407,7 +407,7 @@ static int unpack_slowly(void *data, struct error *err)
 
 static void wait_for_entries(struct fixture *fixture, size_t count)
 {
-	for (int i = 0; i < 2000 && fixture_count(fixture, "images/layers") != count; i++)
+	for (int i = 0; i < 6000 && fixture_count(fixture, "images/layers") != count; i++)
 		usleep(5000);
 	assert_int_equal(fixture_count(fixture, "images/layers"), count);
 }
@@ -429,7 +429,7 @@ static void what_a_killed_unpack_leaves_is_swept(void **state)
 	assert_int_equal(fixture_count(fixture, "images/layers"), 1); /* at work: left alone */
 	fork_call_kill(&call);
 	/* Its own child dies a moment after it. */
-	for (int i = 0; i < 400 && fixture_count(fixture, "images/layers") > 0; i++) {
+	for (int i = 0; i < 6000 && fixture_count(fixture, "images/layers") > 0; i++) {
 		assert_ok(store_sweep(&fixture->store, &err));
 		usleep(5000);
 	}

@@ -92,7 +92,7 @@ static void turn(struct fixture *f)
 /* Lets the link work until `fd` has something to say: bytes read, 0 at the end, -errno. */
 static ssize_t receive(struct fixture *f, int fd, void *buf, size_t size)
 {
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		ssize_t n = recv(fd, buf, size, MSG_DONTWAIT);
 
 		if (n >= 0)
@@ -209,7 +209,7 @@ static struct dialled dial(struct loop *loop, int port, bool ipv6)
 
 	relay_dial_start(&dials, socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
 	                 port, ipv6, on_dialled, &dialled);
-	for (int i = 0; i < 2000 && dialled.calls == 0; i++)
+	for (int i = 0; i < 20000 && dialled.calls == 0; i++)
 		turn(&f);
 	assert_int_equal(dialled.calls, 1);
 	relay_dials_release(&dials);
