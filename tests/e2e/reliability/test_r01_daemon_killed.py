@@ -14,7 +14,7 @@ PASS = "50 services that write, 20 SIGKILLs: pids unchanged, 0 lines missing or 
 
 def test_services_and_lines_survive_a_killed_daemon(sandbox, svc, row):
     services, kills = row.choose(10, 50), row.choose(5, 20)
-    rate, lines = row.choose(200, 1000), row.choose(1500, 40000)
+    rate, lines = row.choose(200, 1000), row.choose(1000, 40000)
     project = sandbox.project("".join(
         loads.service(f"s{i}", [svc, "lines", lines, rate, ",", "say", "done", ",", "wait"],
                       type="worker") for i in range(services)) + loads.service("web", loads.APP))

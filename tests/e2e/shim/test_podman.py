@@ -242,7 +242,7 @@ spec:
   containers:
   - name: one
     image: localhost/busybox
-    command: ["sh", "-c", "echo $WORD; sleep 1000"]
+    command: ["sh", "-c", "trap 'exit 0' TERM; echo $WORD; while :; do sleep 0.1; done"]
     env: [{name: WORD, value: hello}]
     securityContext: {readOnlyRootFilesystem: true}
 """
