@@ -1,6 +1,7 @@
 #include "api/daemon_start.h"
 
 #include "api/client.h"
+#include "api/no_room.h"
 #include "api/paths.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -167,7 +168,9 @@ static int start(const struct paths *paths, const char *program, int lock, struc
 	int fds[2];
 	pid_t pid;
 
-	if (log_fd < 0 || fd_pipe(fds, err) < 0)
+	if (log_fd < 0)
+		return no_room_explain(err, log);
+	if (fd_pipe(fds, err) < 0)
 		return -1;
 	ready_read = fds[0];
 	ready_write = fds[1];
@@ -193,8 +196,10 @@ struct client *daemon_start(const struct paths *paths, const char *program, bool
 	if (paths_create(paths, err) < 0)
 		return NULL;
 	lock = fs_lock(lock_path, true, err);
-	if (lock < 0)
+	if (lock < 0) {
+		no_room_explain(err, lock_path);
 		return NULL;
+	}
 	/* Whoever had the lock before may have started it. */
 	client = greet(sock, err);
 	if (client || !means_absent(err->code))

@@ -1,5 +1,6 @@
 #include "api/paths.h"
 
+#include "api/no_room.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -125,7 +126,7 @@ int paths_create(const struct paths *paths, struct error *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (fs_mkdirs_private(dirs[i], err) < 0)
-			return -1;
+			return no_room_explain(err, dirs[i]);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include "api/no_room.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -71,8 +72,9 @@ int daemon_save_project(struct daemon *daemon, const struct project *project, st
 	cleanup_free char *text = json_text(object);
 
 	if (fs_mkdirs_private(dir, err) < 0 ||
-	    fs_write_atomic(path, text, strlen(text), 0600, err) < 0 ||
-	    state_db_put_project(daemon->db, &row, err) < 0)
+	    fs_write_atomic(path, text, strlen(text), 0600, err) < 0)
+		return no_room_explain(err, path);
+	if (state_db_put_project(daemon->db, &row, err) < 0)
 		return -1;
 	array_foreach(plan, &project->plans) {
 		cleanup_free char *owner = xasprintf("%s/%s", project->id, plan->name);

@@ -1,5 +1,6 @@
 #include "daemon/daemon_main.h"
 
+#include "api/no_room.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -130,7 +131,8 @@ static int take_locks(struct daemon *daemon, struct options *options, struct err
 		return error_hint(err, "a daemon is starting already");
 	daemon->running_lock = take_running_lock(running, err);
 	if (daemon->running_lock < 0)
-		return err->code == EWOULDBLOCK ? name_holder(running, &daemon->paths, err) : -1;
+		return err->code == EWOULDBLOCK ? name_holder(running, &daemon->paths, err)
+		                                : no_room_explain(err, running);
 	note_holder(daemon->running_lock, running, &daemon->paths);
 	return 0;
 }

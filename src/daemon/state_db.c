@@ -1,5 +1,6 @@
 #include "daemon/state_db.h"
 
+#include "api/no_room.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/testing.h"
@@ -34,8 +35,27 @@ struct state_db {
 	char *path;
 };
 
+/* What the system said, where it is about room; 0 otherwise. */
+static int room_failure(struct state_db *db)
+{
+	int code = sqlite3_system_errno(db->handle);
+
+	if (sqlite3_errcode(db->handle) == SQLITE_FULL)
+		return code == EDQUOT ? EDQUOT : ENOSPC;
+	/* It tries another way then, and keeps the errno of that. */
+	if (sqlite3_errcode(db->handle) == SQLITE_CANTOPEN && no_room_for_files(db->path))
+		return ENOSPC;
+	return code == ENOSPC || code == EDQUOT ? code : 0;
+}
+
 static int fail(struct state_db *db, const char *what, struct error *err)
 {
+	int code = room_failure(db);
+
+	if (code) {
+		error_errno(err, code, "%s", db->path);
+		return no_room_explain(err, db->path);
+	}
 	return error_set(err, ERR_FAILED, "%s: %s: %s", db->path, what, sqlite3_errmsg(db->handle));
 }
 
@@ -102,8 +122,10 @@ static int open_handle(struct state_db *db, struct error *err)
 	/* Made by us first, so that it is 0600 whatever the umask. */
 	int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0)
-		return error_errno(err, errno, "%s", db->path);
+	if (fd < 0) {
+		error_errno(err, errno, "%s", db->path);
+		return no_room_explain(err, db->path);
+	}
 	close(fd);
 	if (sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		return fail(db, "open", err);

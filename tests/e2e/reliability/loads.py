@@ -8,7 +8,6 @@ import pathlib
 import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 import urllib.parse
@@ -50,12 +49,6 @@ def last_line(project, name):
 def wait_for_line(project, name, line):
     """Returns when a service has written it: it has done its steps before."""
     until(lambda: line in project.log(name), timeout=60, what=f"{name} says {line}")
-
-
-def unmount(folder):
-    """A keeper may be at its last file yet."""
-    until(lambda: subprocess.run(["umount", folder], stderr=subprocess.DEVNULL).returncode == 0,
-          timeout=30, what=f"nobody is at {folder}")
 
 
 def numbers(project, name):

@@ -1,14 +1,13 @@
 """The disk of the state is full: services go on, what is not stored is counted, and it is over soon after."""
 
-import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 
+from support import disk
 from support.log_segments import Account
 from support.waiting import until
 
@@ -26,26 +25,9 @@ SERVICES = 4
 @pytest.fixture
 def small_disk(sandbox):
     """The state on a disk of 8 MiB."""
-    state = sandbox.root / "state"
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk for the state")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "none", state],
-                          stderr=subprocess.PIPE, text=True)
-    if made.returncode != 0:
-        pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
-    yield state
-    sandbox.shutdown()
-    loads.unmount(state)
-
-
-def fill(hog):
-    """Takes what room is left, to the last page."""
-    with contextlib.suppress(OSError), hog.open("ab", buffering=0) as file:
-        while True:
-            file.write(b"x" * 65536)
-    with contextlib.suppress(OSError), hog.open("ab", buffering=0) as file:
-        while True:
-            file.write(b"x" * 512)
+    with disk.small(sandbox.root / "state") as state:
+        yield state
+        sandbox.shutdown()
 
 
 def full_services(project):
@@ -65,7 +47,7 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
                       type="worker", log_size="1MiB") for i in range(SERVICES)))
     project.up()
     before = loads.identities(project)
-    fill(hog)
+    disk.fill(hog)
     until(lambda: len(full_services(project)) == SERVICES, timeout=30)
     said = re.compile(r"log disk full, [\d.,]+ \w+ dropped")
     until(lambda: len(said.findall(project.run("status").out)) == SERVICES, timeout=30)
@@ -74,7 +56,7 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
     loaded = 0
     for _ in range(kills):
         sandbox.kill_daemon()
-        fill(hog)
+        disk.fill(hog)
         loaded += loads.identities(project) == before
         time.sleep(row.random.uniform(0, 0.05))
     row.figure("states that load after a SIGKILL", f"{loaded}/{kills}", wanted=f"{kills}/{kills}")
@@ -115,12 +97,12 @@ def test_the_end_of_a_run_on_a_disk_that_stays_full(sandbox, row, small_disk):
         loads.service("once", ["sh", "-c", CRASH], type="worker", restart="no")
         + loads.service("again", ["sh", "-c", CRASH], type="worker", restart="always"))
     project.up()
-    fill(hog)
+    disk.fill(hog)
     crash(project, "once")
     for run in range(1, runs + 1):
         until(lambda run=run: project.service("again")["run"] == run and project.service("again")["pid"], timeout=60)
         crash(project, "again")
-        fill(hog)
+        disk.fill(hog)
     sandbox.kill_daemon()
     until(lambda: project.service("once")["state"] == "crashed", timeout=30)
     row.figure("end on a disk that stays full, known to the next daemon", project.service("once")["last_exit"]["code"],

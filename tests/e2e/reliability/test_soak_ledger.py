@@ -18,6 +18,7 @@ import time
 
 import pytest
 
+from support import disk
 from support.keeper import Keeper
 from support.log_segments import Account
 from support.waiting import until
@@ -196,7 +197,7 @@ def own_disk(sandbox):
     yield made
     if made:
         sandbox.shutdown()
-        loads.unmount(state)
+        disk.unmount(state)
 
 
 def halves(values):
