@@ -65,7 +65,7 @@ void keeper_adopt(struct keeper *keeper)
 		keeper->io.leader = open_leader(spec);
 	if (keeper->io.leader < 0) {
 		leader_is_gone(keeper);
-		keeper_begin_grace(keeper);
+		keeper_end_rest(keeper);
 	}
 }
 
@@ -102,8 +102,7 @@ void keeper_look_after_adopted(struct keeper *keeper, bool has_leader_ended)
 {
 	if (has_leader_ended && !keeper->is_leader_gone) {
 		leader_is_gone(keeper);
-		if (keeper->phase == PHASE_RUNNING)
-			keeper_begin_grace(keeper);
+		keeper_end_rest(keeper);
 	}
 	if (!keeper->is_leader_gone || clock_mono_ms() < keeper->next_look_ms)
 		return;

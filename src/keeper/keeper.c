@@ -244,13 +244,6 @@ static void begin_grace(struct keeper *keeper)
 	keeper->deadline_ms = clock_mono_ms() + keeper->spec->stop_timeout_ms;
 }
 
-void keeper_begin_grace(struct keeper *keeper)
-{
-	begin_grace(keeper);
-	ask_to_end(keeper);
-	tell_state(keeper, KEEPER_STOPPING);
-}
-
 void keeper_begin_stop(struct keeper *keeper)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
@@ -313,10 +306,24 @@ static void leader_ended(struct keeper *keeper, const siginfo_t *info)
 		keeper->status.exit_signal = info->si_status;
 }
 
+/* Those that are left are told now, unless they were told together with the leader. */
+void keeper_end_rest(struct keeper *keeper)
+{
+	bool was_told_alone = keeper->spec->stop_args.len > 0 || keeper->spec->signals_leader;
+
+	if (keeper->phase == PHASE_RUNNING) {
+		begin_grace(keeper);
+		ask_to_end(keeper);
+		tell_state(keeper, KEEPER_STOPPING);
+	} else if (keeper->phase == PHASE_GRACE && was_told_alone) {
+		ask_to_end(keeper);
+	}
+}
+
 static void reap(struct keeper *keeper)
 {
 	bool was_leader_gone = keeper->is_leader_gone;
-	bool has_stop_ended = false;
+	bool has_stop_failed = false;
 
 	for (;;) {
 		siginfo_t info = {0};
@@ -331,20 +338,15 @@ static void reap(struct keeper *keeper)
 			leader_ended(keeper, &info);
 		if (info.si_pid == keeper->stop_pid) {
 			keeper->stop_pid = 0;
-			has_stop_ended = info.si_code != CLD_EXITED || info.si_status != 0;
+			has_stop_failed = info.si_code != CLD_EXITED || info.si_status != 0;
 		}
 	}
-	/* For those that are left the leader's end, or a stop command that failed, changes things.
-	 */
 	if (keeper->is_tree_gone)
 		return;
-	if (keeper->is_leader_gone && !was_leader_gone && keeper->phase == PHASE_RUNNING) {
-		keeper_begin_grace(keeper);
-	} else if (keeper->phase == PHASE_GRACE &&
-	           (has_stop_ended || (keeper->is_leader_gone && !was_leader_gone &&
-	                               keeper->spec->stop_args.len > 0))) {
+	if (keeper->is_leader_gone && !was_leader_gone)
+		keeper_end_rest(keeper);
+	else if (keeper->phase == PHASE_GRACE && has_stop_failed)
 		ask_to_end(keeper);
-	}
 }
 
 static void read_signals(struct keeper *keeper)

@@ -76,7 +76,7 @@ static inline const struct tree_marks *keeper_marks(const struct keeper *keeper)
 }
 
 /* The leader ended and others are left: these are asked to end, and have until the deadline. */
-void keeper_begin_grace(struct keeper *keeper);
+void keeper_end_rest(struct keeper *keeper);
 
 /* Instead of starting a program, and when something may have ended: adoption.c. */
 void keeper_adopt(struct keeper *keeper);

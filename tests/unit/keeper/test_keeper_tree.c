@@ -83,6 +83,21 @@ static void test_leader_that_ends_takes_its_children_along(void **state)
 	assert_dead(pid);
 }
 
+/* As when the runtime of a container is killed, and what it had started is left. */
+static void test_what_a_leader_leaves_that_was_told_alone_is_told_then(void **state)
+{
+	struct fixture *f = *state;
+	struct keeper_packet last;
+
+	f->spec.signals_leader = true;
+	f->spec.stop_timeout_ms = 3600 * 1000;
+	start(f, "sleep 3600 & echo $$ >pid; wait");
+	(void)read_pid(f, "pid");
+	stop(f, &last);
+	assert_int_equal(last.status.exit_signal, SIGTERM);
+	assert_false(last.status.killed);
+}
+
 static void test_an_orphan_that_holds_stdout_does_not_delay(void **state)
 {
 	struct fixture *f = *state;
@@ -194,6 +209,7 @@ int main(int argc, char **argv)
 		TEST(test_stop_reaches_every_kind_of_descendant),
 		TEST(test_a_tree_that_ignores_sigterm_is_killed_in_time),
 		TEST(test_leader_that_ends_takes_its_children_along),
+		TEST(test_what_a_leader_leaves_that_was_told_alone_is_told_then),
 		TEST(test_an_orphan_that_holds_stdout_does_not_delay),
 		TEST(test_fork_bomb_is_ended),
 		TEST(test_stop_command_and_its_output),
