@@ -44,7 +44,7 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 	char path[64], buf[1024];
 	struct proc_stat stat = {0};
 	char *name, *rest, *last;
-	int ppid, pgrp, session;
+	int ppid, pgrp, session, threads;
 	unsigned long long utime, stime, start;
 	long long rss;
 
@@ -59,11 +59,12 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 		return error_set(err, EPROTO, "%s: unexpected format", path);
 	*rest = '\0';
 	str_copy(stat.comm, sizeof(stat.comm), name + 1);
-	/* proc(5): fields 3-6, 14, 15, 22, 24, and the last. */
+	/* proc(5): fields 3-6, 14, 15, 20, 22, 24, and the last. */
 	if (sscanf(rest + 2,
-	           "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
+	           "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %d %*d "
 	           "%llu %*u %lld",
-	           &stat.state, &ppid, &pgrp, &session, &utime, &stime, &start, &rss) != 8)
+	           &stat.state, &ppid, &pgrp, &session, &utime, &stime, &threads, &start,
+	           &rss) != 9)
 		return error_set(err, EPROTO, "%s: unexpected format", path);
 	stat.ppid = ppid;
 	stat.pgrp = pgrp;
@@ -71,6 +72,7 @@ int proc_read_stat(pid_t pid, struct proc_stat *ret, struct error *err)
 	stat.utime_ticks = utime;
 	stat.stime_ticks = stime;
 	stat.start_ticks = start;
+	stat.threads = threads;
 	stat.rss_pages = rss;
 	stat.wait_status = (int)strtol(last, NULL, 10);
 	*ret = stat;

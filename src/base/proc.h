@@ -43,6 +43,7 @@ struct proc_stat {
 	char state;
 	pid_t ppid, pgrp, session;
 	uint64_t utime_ticks, stime_ticks, start_ticks;
+	int threads;
 	int64_t rss_pages;
 	int wait_status; /* of a zombie; 0, too, where it is not for us to know */
 };

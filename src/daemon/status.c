@@ -189,23 +189,22 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 	return object;
 }
 
-static void add_usage(struct daemon *daemon, const struct project *project,
-                      const struct usage *usage, json_t *status)
+static void add_usage(struct daemon *daemon, const struct project *project, json_t *status)
 {
 	json_t *object;
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "services"), i, object) {
 		struct service_snapshot service;
-		struct usage_sum sum;
+		struct usage usage;
 
 		if (!supervisor_find(daemon->supervisor, project->id,
 		                     json_get_str(object, "name", ""), &service) ||
 		    service.pid <= 0 || service.root <= 0)
 			continue;
-		sum = usage_of(usage, service.root);
-		json_set_int(object, "cpu_ms", sum.cpu_ms);
-		json_set_int(object, "memory_bytes", sum.memory_bytes);
+		usage = usage_of(service.root, service.pid);
+		json_set_int(object, "cpu_ms", usage.cpu_ms);
+		json_set_int(object, "memory_bytes", usage.memory_bytes);
 	}
 }
 
@@ -228,12 +227,9 @@ static bool is_gone(struct daemon *daemon, const struct project *project)
 json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 {
 	json_t *object = json_object(), *projects = json_array();
-	struct usage usage = {0};
 
 	json_set_int(object, "schema", 1);
 	json_object_set_new(object, "daemon", daemon_to_json(daemon));
-	if (with_usage)
-		usage_read(&usage);
 	array_foreach(project, &daemon->projects) {
 		json_t *status;
 
@@ -241,10 +237,9 @@ json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 			continue;
 		status = status_of_project(daemon, *project);
 		if (with_usage)
-			add_usage(daemon, *project, &usage, status);
+			add_usage(daemon, *project, status);
 		json_array_append_new(projects, status);
 	}
-	usage_release(&usage);
 	json_object_set_new(object, "projects", projects);
 	return object;
 }

@@ -16,5 +16,7 @@ struct proc_tree {
 	ARRAY(pid_t) pids; /* parents before their children */
 };
 
+/* Of one process; that it has one thread, where that is known, saves a look for others. */
+void proc_tree_add_children(struct proc_tree *tree, pid_t pid, int threads);
 void proc_tree_read(pid_t root, struct proc_tree *ret);
 void proc_tree_release(struct proc_tree *tree);
