@@ -50,7 +50,7 @@ def test_an_upgrade_and_back(sandbox, svc, row, build, channels):
     row.figure("requests answered", visitor.answered)
     row.figure("WebSocket frames echoed", f"{echoed}/2", wanted="2/2")
     channel.close()
-    until(lambda: len(proxies(sandbox)) == 1, timeout=30,
+    until(lambda: len(proxies(sandbox)) == 1,
           what="the proxies of before have ended with their last connection")
     until(lambda: loads.last_line(project, "clock") == "done", timeout=120)
     found = loads.numbers(project, "clock")

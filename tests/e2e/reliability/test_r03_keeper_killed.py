@@ -30,7 +30,7 @@ def kill_keeper(sandbox, project, name):
     pid = keeper_pid(sandbox, project, name)
     began = time.monotonic()
     loads.kill(pid)
-    until(lambda: project.service(name).get("degraded"), timeout=30)
+    until(lambda: project.service(name).get("degraded"))
     took = time.monotonic() - began
     wait_for_next(sandbox, project, name, pid)
     return took
@@ -50,7 +50,7 @@ def wait_for_next(sandbox, project, name, pid):
             return keeper_pid(sandbox, project, name) != pid
         return False
 
-    until(is_replaced, timeout=30)
+    until(is_replaced)
 
 
 def test_lines_survive_killed_keepers(sandbox, svc, row):
@@ -136,7 +136,7 @@ KERNEL_TELLS_ENDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) 
 
 
 def last_exit(project, name):
-    until(lambda: project.service(name)["pid"] is None, timeout=30)
+    until(lambda: project.service(name)["pid"] is None)
     last = project.service(name)["last_exit"]
     return last and (last["code"], last["signal"])
 
@@ -187,7 +187,7 @@ def test_the_end_of_a_service_that_nobody_reaps(sandbox, row):
     project.up()
     loads.wait_for_line(project, "seven", "ready")
     sandbox.kill_daemon()
-    until(lambda: project.service("seven")["state"] == "running", timeout=30)
+    until(lambda: project.service("seven")["state"] == "running")
     kill_keeper(sandbox, project, "seven")
     service = project.service("seven")["pid"]
     os.kill(service, signal.SIGUSR1)

@@ -33,7 +33,7 @@ def test_foreign_processes_get_no_signal(sandbox, svc, row):
         for i, decoy in enumerate(decoys):
             # Its own proxy, and no stranger of before.
             proxy = until(lambda: next((p for p in [json.loads(memory.read_text())["pid"]]
-                                        if p not in [decoy.pid for decoy in decoys]), None), timeout=30)
+                                        if p not in [decoy.pid for decoy in decoys]), None))
             sandbox.kill_daemon()
             loads.kill(proxy)
             ticks = start_ticks(decoy.pid)

@@ -18,7 +18,7 @@ def zombies(parents):
 
 def wait_for_ends(project):
     """The last orphans may live a moment longer than it takes to say that they are made."""
-    until(lambda: len(loads.processes_of(project, "web")) == 1, timeout=30)
+    until(lambda: len(loads.processes_of(project, "web")) == 1)
 
 
 def test_orphans_are_collected(sandbox, svc, row):

@@ -35,7 +35,7 @@ def test_a_terminal_only_where_it_is_asked_for(sandbox, row):
     project.up()
     found = {}
     for name in ("plain", "asked"):
-        until(lambda name=name: len(loads.output(project, name)) >= 2, timeout=30)
+        until(lambda name=name: len(loads.output(project, name)) >= 2)
         found[name] = [(r["stream"], r["text"].strip()) for r in loads.output(project, name)]
         with Keeper(sandbox, project, name) as keeper:
             found[name].append(keeper.status()["tty"])

@@ -48,9 +48,9 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
     project.up()
     before = loads.identities(project)
     disk.fill(hog)
-    until(lambda: len(full_services(project)) == SERVICES, timeout=30)
+    until(lambda: len(full_services(project)) == SERVICES)
     said = re.compile(r"log disk full, [\d.,]+ \w+ dropped")
-    until(lambda: len(said.findall(project.run("status").out)) == SERVICES, timeout=30)
+    until(lambda: len(said.findall(project.run("status").out)) == SERVICES)
     row.figure("services of which status says `log disk full, N … dropped`", SERVICES)
 
     loaded = 0
@@ -61,13 +61,13 @@ def test_a_full_disk_stops_nothing(sandbox, svc, row, small_disk):
         time.sleep(row.random.uniform(0, 0.05))
     row.figure("states that load after a SIGKILL", f"{loaded}/{kills}", wanted=f"{kills}/{kills}")
     seen = written(ledgers)
-    until(lambda: all(now > seen[name] for name, now in written(ledgers).items()), timeout=30)
+    until(lambda: all(now > seen[name] for name, now in written(ledgers).items()))
     row.figure("services that go on", sum(loads.identities(project)[n] == before[n] for n in before),
                wanted=SERVICES)
 
     began = time.monotonic()
     hog.unlink()
-    until(lambda: not full_services(project), timeout=30)
+    until(lambda: not full_services(project))
     row.took("recovery after space is freed", time.monotonic() - began, limit=2)
     project.run("stop")
     dropped = off = 0
@@ -85,9 +85,9 @@ CRASH = "trap 'exit 7' USR1; while :; do echo a line that is counted; sleep 0.01
 def crash(project, name):
     """Ends a service that has lost some of its output; returns when that is over."""
     service = project.service(name)
-    until(lambda: project.service(name).get("log_full"), timeout=30)
+    until(lambda: project.service(name).get("log_full"))
     os.kill(service["pid"], signal.SIGUSR1)
-    until(lambda: project.service(name)["pid"] != service["pid"], timeout=30)
+    until(lambda: project.service(name)["pid"] != service["pid"])
 
 
 def test_the_end_of_a_run_on_a_disk_that_stays_full(sandbox, row, small_disk):
@@ -104,7 +104,7 @@ def test_the_end_of_a_run_on_a_disk_that_stays_full(sandbox, row, small_disk):
         crash(project, "again")
         disk.fill(hog)
     sandbox.kill_daemon()
-    until(lambda: project.service("once")["state"] == "crashed", timeout=30)
+    until(lambda: project.service("once")["state"] == "crashed")
     row.figure("end on a disk that stays full, known to the next daemon", project.service("once")["last_exit"]["code"],
                wanted=7)
     told = project.run("logs", "-n", "1000").out

@@ -33,7 +33,7 @@ def test_clients_do_not_take_the_last_descriptor(sandbox, svc, row):
         loads.kill(before["crasher"][0])
         time.sleep(seconds)  # the span that is measured
         share = (loads.cpu_seconds(pid) - used) / (time.monotonic() - began) * 100
-        until(lambda: loads.runs(sandbox, "crasher")[-1] == before["crasher"][1] + 1, timeout=30,
+        until(lambda: loads.runs(sandbox, "crasher")[-1] == before["crasher"][1] + 1,
               what="it is restarted while the clients are there")
     began = time.monotonic()
     after = loads.identities(project)
@@ -42,4 +42,4 @@ def test_clients_do_not_take_the_last_descriptor(sandbox, svc, row):
     row.figure("restarted meanwhile", True)
     row.figure("the other service unchanged", after["quiet"] == before["quiet"], wanted=True)
     row.figure("same daemon", sandbox.daemon_pid() == pid, wanted=True)
-    until(lambda: project.service("crasher")["state"] == "running", timeout=30)
+    until(lambda: project.service("crasher")["state"] == "running")

@@ -53,7 +53,7 @@ def limited(sandbox):
     assert started.status == 0, str(started)
     yield sandbox
     sandbox.shutdown()
-    until(lambda: not read(folder / "cgroup.procs").strip(), timeout=30)
+    until(lambda: not read(folder / "cgroup.procs").strip())
     until(lambda: remove(folder), what="the cgroup is empty")
 
 
@@ -102,7 +102,7 @@ def test_without_a_cgroup_an_allocation_fails(sandbox, svc, row):
         loads.service("eater", ["sh", "-c", f"ulimit -v {LIMIT_MIB << 10}; exec {svc} eat {4 * LIMIT_MIB}"],
                       type="worker", restart="no"))
     project.attempt("up")
-    eater = until(lambda: next((s for s in [project.service("eater")] if s["state"] == "crashed"), None), timeout=30)
+    eater = until(lambda: next((s for s in [project.service("eater")] if s["state"] == "crashed"), None))
     row.figure("its own limit: code, last line", f"{eater['last_exit']['code']}, {eater['last_lines'][-1]}",
                wanted="111, svc: mmap: Cannot allocate memory")
     quiet = project.service("quiet")

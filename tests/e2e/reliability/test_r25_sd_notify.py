@@ -55,7 +55,7 @@ def test_a_stranger_is_not_heard(sandbox, svc, row):
         command = ["{svc}", "env", "NOTIFY_SOCKET", ",", "notify", "STATUS=mine", ",", "wait"]
     """)
     project.up()
-    (line,) = until(lambda: project.log("web"), timeout=30)
+    (line,) = until(lambda: project.log("web"))
     path = line.removeprefix("NOTIFY_SOCKET=").strip()
     with Keeper(sandbox, project, "web") as keeper, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:

@@ -114,7 +114,7 @@ def test_a_sticky_port_at_a_restart(sandbox, svc, row, stranger, tmp_path):
         listens(process)
         os.kill(service["pid"], signal.SIGKILL)
         until(lambda: names(project.service("web").get("detail", ""), process, tmp_path)
-              and project.service("web")["state"] == "crashed", timeout=30)
+              and project.service("web")["state"] == "crashed")
         answer = web.get(service["url"])
         assert answer.status in (502, 503) and SECRET not in answer.text, answer.text
         assert loads.runs(sandbox, "web")[-1] == service["run"]
@@ -147,9 +147,9 @@ def test_a_stranger_who_binds_late(sandbox, svc, row, stranger, tmp_path):
     project = sandbox.project(loads.service("web", [svc, "serve", "USR1", ",", "listen", ",", "wait"]))
     for _ in range(number):
         running = project.popen("up")
-        service = until(lambda: next((s for s in services_of(project) if s["pid"]), None), timeout=30)
+        service = until(lambda: next((s for s in services_of(project) if s["pid"]), None))
         process = listens(stranger(service["port"]))
-        until(lambda: names(project.service("web").get("detail", ""), process, tmp_path), timeout=30)
+        until(lambda: names(project.service("web").get("detail", ""), process, tmp_path))
         # A visitor waits for the service, as long as it may still come.
         with contextlib.suppress(TimeoutError):
             asked += SECRET in web.get(project.service("web")["url"], timeout=0.5).text

@@ -64,7 +64,7 @@ def test_the_first_up_of_a_project(project, row):
     result = project.sandbox.finish(running)
     row.figure("first up: B is up", project.service("b")["state"], wanted="running")
     row.figure("first up: A is not", project.service("a")["state"], wanted="stopped")
-    until(lambda: not sleepers(project.sandbox), timeout=30)
+    until(lambda: not sleepers(project.sandbox))
 
 
 def test_control_while_it_builds(project, row):
@@ -80,7 +80,7 @@ def test_control_while_it_builds(project, row):
         stop, _ = timed(stop, lambda: project.run("stop", "b"))
         assert project.service("b")["state"] == "stopped" and project.service("a")["state"] == "building"
         start, _ = timed(start, lambda: project.run("up", "b"))
-    until(lambda: len(sleepers(project.sandbox)) == 1, timeout=30, what="the build goes on")
+    until(lambda: len(sleepers(project.sandbox)) == 1, what="the build goes on")
     row.took("status", status, limit=LIMIT)
     row.took("logs", logs, limit=LIMIT)
     row.took("stop of B", stop, limit=LIMIT)
@@ -88,7 +88,7 @@ def test_control_while_it_builds(project, row):
     off, _ = timed(0, lambda: project.run("stop", "a"))
     row.took("stop of A", off, limit=LIMIT)
     project.sandbox.finish(running)
-    until(lambda: not sleepers(project.sandbox), timeout=30)
+    until(lambda: not sleepers(project.sandbox))
     row.figure("processes of the build after that", len(sleepers(project.sandbox)), wanted=0)
 
 
@@ -97,4 +97,4 @@ def test_stop_of_all_calls_it_off(project, row):
     slowest, _ = timed(0, lambda: project.run("stop"))
     row.took("stop of all", slowest, limit=LIMIT)
     ends_called_off(project, running)
-    until(lambda: not sleepers(project.sandbox), timeout=30)
+    until(lambda: not sleepers(project.sandbox))

@@ -217,7 +217,7 @@ class Shim:
         try:
             line = process.stdout.readline()
             assert line == "ready\n", (line, process.communicate(timeout=60))
-            until(lambda: (self.state / container / "config.json").exists(), timeout=30)
+            until(lambda: (self.state / container / "config.json").exists())
             yield process
         finally:
             with orphans_reaped():
@@ -304,7 +304,7 @@ def remove_cgroup(folder):
             folder.rmdir()
         return not folder.exists()
 
-    until(is_removed, timeout=30, what=f"{folder} is empty")
+    until(is_removed, what=f"{folder} is empty")
 
 
 def reap_orphans():

@@ -28,8 +28,8 @@ def strace(shim, words, *options):
 
 
 def calls_of(shim, bundle, words=None):
-    """System calls of `run`: the fewest of three, as waits that are interrupted count again."""
-    return min(calls_once(shim, bundle, words) for _ in range(3))
+    """System calls of `run`: the fewest of five, as waits that are interrupted count again."""
+    return min(calls_once(shim, bundle, words) for _ in range(5))
 
 
 def calls_once(shim, bundle, words):

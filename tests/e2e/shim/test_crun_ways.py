@@ -121,7 +121,7 @@ def test_cgroups_come_when_they_are_needed(root_shim):
     def processes():
         return sorted(json.loads(shim("ps", "--format", "json", OWN, check=0).stdout))
 
-    until(lambda: len(processes()) == 3, timeout=30, what="the shell has started the two")
+    until(lambda: len(processes()) == 3, what="the shell has started the two")
     before = processes()
     shim("pause", OWN, check=0)
     assert shim.state_of(OWN)["status"] == "paused"
@@ -138,7 +138,7 @@ def test_cgroups_come_when_they_are_needed(root_shim):
 
 def test_a_run_that_waits_removes_late_cgroups(root_shim):
     process = root_shim.start("run", "--bundle", root_shim.new_bundle().args("/bin/sleep", "1000").path, OWN)
-    until(lambda: root_shim("state", OWN).returncode == 0, timeout=30)
+    until(lambda: root_shim("state", OWN).returncode == 0)
     root_shim.wait_status("running", OWN)
     root_shim("update", "--pids-limit", "10", OWN, check=0)
     assert own_cgroups(OWN)

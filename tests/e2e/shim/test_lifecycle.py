@@ -33,7 +33,7 @@ def created(shim, bundle):
 
 def wait_ready(shim):
     """Its program has come to its loop, so it has its traps."""
-    until(lambda: (shim.folder / "out").read_text() == "ready\n", timeout=30)
+    until(lambda: (shim.folder / "out").read_text() == "ready\n")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_exec_with_a_user_that_is_none(shim, running, user):
 
 def test_exec_waits_for_a_container_that_is_about_to_be_made(shim, bundle):
     waiting = shim.start("exec", "--wait", "c", "echo", "inside")
-    until(lambda: waiting.poll() is not None or watches_files(waiting.pid), timeout=30, what="it waits")
+    until(lambda: waiting.poll() is not None or watches_files(waiting.pid), what="it waits")
     running = shim.start("run", "--bundle", bundle.sh("echo ready; cat").path, "c",
                          stdin=subprocess.PIPE)
     assert waiting.communicate(timeout=20)[0] == "inside\n"
@@ -221,7 +221,7 @@ def test_killing_exec_kills_what_it_runs(shim, running):
     assert process.stdout.readline() == "ready\n"
     (inside,) = until(lambda: [
         pid for pid in json.loads(shim("ps", "--format", "json", "c", check=0).stdout)
-        if b"60" in conftest.command_line(pid)], timeout=30)
+        if b"60" in conftest.command_line(pid)])
     process.kill()
     process.wait(20)
     assert reap(inside) == -signal.SIGKILL
@@ -456,7 +456,7 @@ def test_exec_never_sees_the_root_of_the_host(shim, bundle):
     bundle.sh("while :; do sleep 0.05; done")
     run = shim.start("run", "--bundle", bundle.path, "c")
     until(lambda: shim("state", "c").returncode == 0 and
-          shim.state_of()["status"] == "creating", timeout=30)
+          shim.state_of()["status"] == "creating")
     late = shim.start("exec", "c", "/bin/sh", "-c", f"echo in; ls /; ls {fifo} 2>/dev/null; :")
     with pytest.raises(subprocess.TimeoutExpired):
         late.wait(0.5)

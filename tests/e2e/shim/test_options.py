@@ -65,7 +65,7 @@ def test_lists_in_both_formats(root_shim):
     assert shim("list", check=0).stdout.splitlines()[1].split()[::2][:2] == ["c", "running"]
     pids = json.loads(shim("ps", "--format=json", "c", check=0).stdout)
     assert pids == [listed[0]["pid"]]
-    until(lambda: "sleep" in shim("ps", "c", check=0).stdout, timeout=30)
+    until(lambda: "sleep" in shim("ps", "c", check=0).stdout)
     for command in (["list"], ["ps", "c"]):
         assert "--format must be" in shim(*command, "--format", "yaml", check=2).stderr
     shim("delete", "--force", "c", check=0)

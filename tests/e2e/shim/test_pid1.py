@@ -113,7 +113,7 @@ def test_a_program_of_exec_dies_with_its_shim(shim, tree):
     more = shim.start("exec", "c", "/bin/sh", "-c", "echo ready; exec sleep 605")
     assert more.stdout.readline() == "ready\n"
     (program,) = until(lambda: [pid for pid in processes_of(tree[1])
-                                if b"605" in conftest.command_line(pid)], timeout=30)
+                                if b"605" in conftest.command_line(pid)])
     more.kill()
     more.wait(60)
     os.waitpid(program, 0)

@@ -4,7 +4,6 @@ import fcntl
 import os
 import pathlib
 import shutil
-import socket
 import struct
 import subprocess
 import termios
@@ -12,6 +11,8 @@ import time
 import urllib.request
 
 import pytest
+
+from support.web import free_port
 
 from . import conftest
 
@@ -189,9 +190,7 @@ def test_podman_healthcheck(podman):
 def test_podman_publishes_ports(podman):
     if podman.user.name == "rootless" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         pytest.skip("no /dev/net/tun, which slirp4netns needs")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started = podman("run", *LIMITS, "--detach", "--name", "c", "-p", f"127.0.0.1:{port}:80", IMAGE,
                      "httpd", "-f", "-p", "80", "-h", "/etc")
     if started.returncode != 0 and "locald-shim" not in started.stderr:
