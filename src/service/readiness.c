@@ -177,6 +177,8 @@ static void failed(struct service *service, const struct probe_result *result)
 		is_stranger ? service->plan.health.retries : service->probe_failures + 1;
 	if (service->ready && service->probe_failures >= service->plan.health.retries)
 		service_handle(service, EVENT_PROBE_FAILED);
+	else if (!service->ready && is_new)
+		service_changed(service);
 }
 
 static void on_probe(const struct probe_result *result, void *data)

@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 
+import pytest
+
 from support import web as http
 from support.waiting import until
 
@@ -67,7 +69,8 @@ def test_an_unhealthy_service_is_restarted_when_asked_for(sandbox):
     assert after["run"] > before["run"]
 
 
-def test_a_stranger_that_takes_the_port_gets_no_visitors(sandbox):
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_stranger_that_takes_the_port_gets_no_visitors(sandbox, when):
     """The service gives its port up and lives on; another process takes it."""
     project = with_app(sandbox.project("""
         [services.web]
@@ -84,6 +87,8 @@ def test_a_stranger_that_takes_the_port_gets_no_visitors(sandbox):
     project.up()
     service = project.service("web")
     os.kill(service["pid"], signal.SIGUSR1)
+    if when == "later":
+        until(lambda: project.service("web")["state"] == "unhealthy", what="it was seen")
     stranger = until(lambda: listen(sandbox, project, service["port"]), what="the port is free")
     unhealthy = until(lambda: (web := project.service("web"))["state"] == "unhealthy"
                       and "held by" in (web["detail"] or "") and web, what="the stranger was seen")
