@@ -179,9 +179,9 @@ static int handle(struct worker *worker, size_t len, int *fds, size_t count, str
 }
 
 /* A message that makes no sense is the daemon's fault: say so, and serve on. */
-static void on_control(struct loop_source *source, int fd, uint32_t events, void *data)
+/* False when there is nothing more for now, or ever. */
+static bool take_message(struct worker *worker, int fd)
 {
-	struct worker *worker = data;
 	cleanup(error_release) struct error err = ERROR_INIT;
 	int fds[FD_PASS_MAX];
 	size_t count = 0;
@@ -189,14 +189,24 @@ static void on_control(struct loop_source *source, int fd, uint32_t events, void
 
 	if (len == 0 || (len < 0 && (err.code == ECONNRESET || err.code == EPIPE))) {
 		daemon_lost(worker);
-		return;
+		return false;
 	}
 	if (len < 0 && (err.code == EAGAIN || err.code == EWOULDBLOCK))
-		return;
+		return false;
 	if (len < 0 || handle(worker, (size_t)len, fds, count, &err) < 0)
 		log_warn("message from the daemon: %s", err.text);
 	for (size_t i = 0; i < count; i++)
 		close_fd(&fds[i]);
+	return len > 0;
+}
+
+/* All of them before anybody is served: who comes after a change is not to meet an older one. */
+static void on_control(struct loop_source *source, int fd, uint32_t events, void *data)
+{
+	struct worker *worker = data;
+
+	while (take_message(worker, fd))
+		continue;
 }
 
 static void on_terminate(struct loop_source *source, int signo, void *data)

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
 import urllib.parse
 
@@ -123,6 +125,21 @@ def test_stopped_service_is_a_502_or_503_that_says_why(sandbox):
     answer = http_client.get(services["web"]["url"], "/", headers=HTML)
     assert answer.status in (502, 503)
     assert "stopped" in answer.text and "web" in answer.text
+
+
+def test_a_proxy_that_was_held_up_hears_all_that_is_new_first(sandbox):
+    project, _ = two_services(sandbox)
+    memory = json.loads((sandbox.root / "run/locald/proxy.json").read_text())
+    os.kill(memory["pid"], signal.SIGSTOP)
+    try:
+        project.run("stop", "web")
+        project.run("up")
+        client = socket.create_connection(("127.0.0.1", memory["port"]), 30)
+        client.sendall(b"GET /whoami HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n")
+    finally:
+        os.kill(memory["pid"], signal.SIGCONT)
+    with client:
+        assert client.recv(4096).split()[1] == b"200"
 
 
 def crash(project):
