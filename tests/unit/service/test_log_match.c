@@ -81,13 +81,25 @@ static void stop(struct loop_source *source, void *data)
 	loop_stop(((struct fixture *)data)->loop, 0);
 }
 
-/* Everything that can be read now has been. */
-static void settle(struct fixture *f)
+static void run_for(struct fixture *f, int64_t ms)
 {
-	struct loop_source *timer = loop_add_timer(f->loop, 50, stop, f);
+	struct loop_source *timer = loop_add_timer(f->loop, ms, stop, f);
 
 	assert_int_equal(loop_run(f->loop, &f->err), 0);
 	loop_source_free(timer);
+}
+
+/* Long enough for a match that must not be. */
+static void settle(struct fixture *f)
+{
+	run_for(f, 50);
+	assert_int_equal(f->matched, 0);
+}
+
+static void expect_match(struct fixture *f)
+{
+	run_for(f, 20000);
+	assert_int_equal(f->matched, 1);
 }
 
 static void wait_for(struct fixture *f, uint32_t run, const char *pattern)
@@ -104,27 +116,21 @@ static void what_is_there_already_matches(void **state)
 	put(f, 0, "\033[32mready\033[0m in 312 ms\r\n");
 	wait_for(f, 3, "^ready in [0-9]+ ms$");
 	assert_int_equal(f->matched, 0);
-	settle(f);
-	assert_int_equal(f->matched, 1);
+	expect_match(f);
 	assert_null(f->failure);
 }
 
 static void what_comes_later_matches_when_its_line_is_whole(void **state)
 {
 	struct fixture *f = *state;
-	struct loop_source *guard;
 
 	wait_for(f, 1, "ready at last");
 	settle(f);
 	open_log(f, 1);
 	put(f, LOG_CONT, "ready ");
 	settle(f);
-	assert_int_equal(f->matched, 0);
 	put(f, 0, "at last\n");
-	guard = loop_add_timer(f->loop, 20000, stop, f);
-	assert_int_equal(loop_run(f->loop, &f->err), 0);
-	loop_source_free(guard);
-	assert_int_equal(f->matched, 1);
+	expect_match(f);
 }
 
 static void another_run_is_not_this_one(void **state)
@@ -135,11 +141,9 @@ static void another_run_is_not_this_one(void **state)
 	put(f, 0, "ready\n");
 	wait_for(f, 2, "ready");
 	settle(f);
-	assert_int_equal(f->matched, 0);
 	open_log(f, 2);
 	put(f, 0, "ready\n");
-	settle(f);
-	assert_int_equal(f->matched, 1);
+	expect_match(f);
 }
 
 static void a_long_log_is_read_to_its_end(void **state)
@@ -155,8 +159,7 @@ static void a_long_log_is_read_to_its_end(void **state)
 	}
 	put(f, 0, "yes\n");
 	wait_for(f, 1, "yes");
-	settle(f);
-	assert_int_equal(f->matched, 1);
+	expect_match(f);
 }
 
 static void a_bad_pattern_is_told(void **state)
@@ -164,8 +167,7 @@ static void a_bad_pattern_is_told(void **state)
 	struct fixture *f = *state;
 
 	wait_for(f, 1, "(");
-	settle(f);
-	assert_int_equal(f->matched, 1);
+	expect_match(f);
 	assert_non_null(strstr(f->failure, "Unmatched"));
 }
 
