@@ -511,11 +511,11 @@ void daemon_release(struct daemon *daemon)
 		http_server_free(daemon->server);
 	}
 	live_release(daemon);
-	file_watch_free(daemon->files);
 	events_release(daemon);
 	project_ops_release(daemon);
 	container_runs_release(daemon);
 	detached_release(daemon);
+	file_watch_free(daemon->files);
 	run_containers_release(daemon);
 	waits_release(daemon);
 	prepare_release(daemon);

@@ -138,6 +138,7 @@ def test_started_again(place):
 def test_started_again_by_the_next_daemon(place):
     start(place, "--name", "again", "base", "sleep", "1000")
     place.run("container", "stop", "again")
+    until(lambda: not list((place.sandbox.root / "state/locald/containers").glob("*/*")), what="its layer is removed")
     place.run("daemon", "stop")
     assert "started again" in place.run("container", "start", "again").out
     assert container(place, "again")["state"] == "running"

@@ -83,6 +83,16 @@ def test_nobody_waits_any_more(gated):
     assert "no-such-command" in gated.sandbox.run("container", "logs", "box").out
 
 
+def test_a_daemon_that_leaves_while_it_begins(gated):
+    starting = gated.start("base", "sleep", "1000")
+    gated.sandbox.run("daemon", "stop")
+    result = gated.sandbox.finish(starting)
+    assert result.status != 0 and not result.out, str(result)
+    assert gated.container()["state"] == "running", "for the next daemon, which knows the runtime's process"
+    gated.open()
+    until(lambda: gated.sandbox.attempt("container", "exec", "box", "true").status == 0, timeout=30, what="it has begun")
+
+
 def test_a_removal_while_it_begins(gated):
     starting = gated.start("base", "sleep", "1000")
     assert "removed box" in gated.sandbox.run("container", "rm", "--force", "box").out
