@@ -541,7 +541,7 @@ static json_t *container_to_json(struct daemon *daemon, const char *name)
 {
 	cleanup_free char *root = detached_root(daemon, name);
 	const struct project *project = daemon_find_project_at(daemon, root);
-	cleanup_json json_t *status = project ? status_of_project(daemon, project) : NULL;
+	cleanup_json json_t *status = project ? status_of_project(daemon, project, false) : NULL;
 	json_t *object = json_array_get(json_object_get(status, "services"), 0);
 	const struct service_extra *extra;
 	json_t *publish, *args;

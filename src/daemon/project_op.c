@@ -108,7 +108,8 @@ void project_op_finish(struct project_op *op, const struct error *err, json_t *f
 
 	json_set_int(result, "ms", clock_mono_ms() - op->started_ms);
 	if (project)
-		json_object_set_new(result, "project", status_of_project(op->daemon, project));
+		json_object_set_new(result, "project",
+		                    status_of_project(op->daemon, project, false));
 	if (json_array_size(op->moved) > 0)
 		json_object_set(result, "moved", op->moved);
 	if (fields)

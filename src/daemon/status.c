@@ -83,6 +83,17 @@ static json_t *depends_on(const struct service_plan *plan)
 	return names;
 }
 
+static void set_usage(json_t *object, const struct service_snapshot *service)
+{
+	struct usage usage;
+
+	if (service->pid <= 0 || service->root <= 0)
+		return;
+	usage = usage_of(service->root, service->pid);
+	json_set_int(object, "cpu_ms", usage.cpu_ms);
+	json_set_int(object, "memory_bytes", usage.memory_bytes);
+}
+
 static json_t *service_to_status(const struct daemon *daemon, const struct project *project,
                                  const struct service_extra *extra,
                                  const struct service_snapshot *service)
@@ -147,7 +158,7 @@ static json_t *service_to_status(const struct daemon *daemon, const struct proje
 	return object;
 }
 
-json_t *status_of_project(struct daemon *daemon, const struct project *project)
+json_t *status_of_project(struct daemon *daemon, const struct project *project, bool with_usage)
 {
 	json_t *object = json_object(), *services = json_array();
 
@@ -158,11 +169,14 @@ json_t *status_of_project(struct daemon *daemon, const struct project *project)
 	array_foreach(plan, &project->plans) {
 		size_t i = array_index(&project->plans, plan);
 		struct service_snapshot service;
+		json_t *status;
 
-		if (supervisor_find(daemon->supervisor, project->id, plan->name, &service))
-			json_array_append_new(services, service_to_status(daemon, project,
-			                                                  &project->extras.items[i],
-			                                                  &service));
+		if (!supervisor_find(daemon->supervisor, project->id, plan->name, &service))
+			continue;
+		status = service_to_status(daemon, project, &project->extras.items[i], &service);
+		if (with_usage)
+			set_usage(status, &service);
+		json_array_append_new(services, status);
 	}
 	json_object_set_new(object, "services", services);
 	live_to_status(daemon, project, object);
@@ -189,25 +203,6 @@ static json_t *daemon_to_json(const struct daemon *daemon)
 	return object;
 }
 
-static void add_usage(struct daemon *daemon, const struct project *project, json_t *status)
-{
-	json_t *object;
-	size_t i;
-
-	json_array_foreach(json_object_get(status, "services"), i, object) {
-		struct service_snapshot service;
-		struct usage usage;
-
-		if (!supervisor_find(daemon->supervisor, project->id,
-		                     json_get_str(object, "name", ""), &service) ||
-		    service.pid <= 0 || service.root <= 0)
-			continue;
-		usage = usage_of(service.root, service.pid);
-		json_set_int(object, "cpu_ms", usage.cpu_ms);
-		json_set_int(object, "memory_bytes", usage.memory_bytes);
-	}
-}
-
 static void note_live(const char *project, const struct service_snapshot *service, void *data)
 {
 	*(bool *)data |= service_state_is_live(service->state);
@@ -231,14 +226,9 @@ json_t *status_make(struct daemon *daemon, const char *root, bool with_usage)
 	json_set_int(object, "schema", 1);
 	json_object_set_new(object, "daemon", daemon_to_json(daemon));
 	array_foreach(project, &daemon->projects) {
-		json_t *status;
-
 		if (root ? !str_eq((*project)->root, root) : is_gone(daemon, *project))
 			continue;
-		status = status_of_project(daemon, *project);
-		if (with_usage)
-			add_usage(daemon, *project, status);
-		json_array_append_new(projects, status);
+		json_array_append_new(projects, status_of_project(daemon, *project, with_usage));
 	}
 	json_object_set_new(object, "projects", projects);
 	return object;

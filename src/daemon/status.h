@@ -12,6 +12,6 @@ struct service_snapshot;
  * with_usage: looks at /proc for what each service takes.
  */
 json_t *status_make(struct daemon *daemon, const char *root, bool with_usage);
-json_t *status_of_project(struct daemon *daemon, const struct project *project);
+json_t *status_of_project(struct daemon *daemon, const struct project *project, bool with_usage);
 /* {"event":"service",…} */
 json_t *status_event(const struct project *project, const struct service_snapshot *service);
