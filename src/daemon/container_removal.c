@@ -80,7 +80,7 @@ static void begin(struct daemon *daemon, const char *dir)
 	removal->dir = xstrdup(dir);
 	*array_add(&daemon->removals) = removal;
 	removal->job =
-		job_child_start(daemon->loop, "cleanup", params, &job_callbacks, removal, &err);
+		job_child_start(&daemon->jobs, "cleanup", params, &job_callbacks, removal, &err);
 	if (removal->job)
 		return;
 	log_err("remove container %s: %s", dir, err.text);

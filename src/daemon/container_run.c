@@ -249,7 +249,7 @@ static int start(struct container_run *run, const json_t *request, struct error 
 		return -1;
 	params = json_pack("{s:s, s:s, s:b}", "store", store, "reference", image, "if_missing", 1);
 	run->job =
-		job_child_start(run->daemon->loop, "image-pull", params, &job_callbacks, run, err);
+		job_child_start(&run->daemon->jobs, "image-pull", params, &job_callbacks, run, err);
 	return run->job ? 0 : -1;
 }
 

@@ -520,6 +520,7 @@ void daemon_release(struct daemon *daemon)
 	waits_release(daemon);
 	prepare_release(daemon);
 	container_removal_release(daemon);
+	job_children_release(&daemon->jobs);
 	/* A daemon that failed to start ends nothing; without a service there is nothing to serve.
 	 */
 	proxy_goes_on = daemon->is_restarting || !daemon->has_served || has_processes(daemon);

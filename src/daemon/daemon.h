@@ -12,6 +12,7 @@
 
 #include "api/paths.h"
 #include "base/array.h"
+#include "daemon/job_child.h"
 #include "daemon/project.h"
 #include "service/port_pool.h"
 #include "service/supervisor.h"
@@ -44,6 +45,7 @@ struct daemon {
 	char *self, *keeper; /* programs; those of container mode are found when they are wanted */
 	int64_t started_real_ns, started_boot_ns;
 	struct state_db *db;
+	struct job_children jobs;
 	struct world_loop world_loop;
 	struct supervisor_world world;
 	struct supervisor *supervisor;

@@ -155,7 +155,7 @@ static int run(struct daemon *daemon, struct options *options, struct error *err
 {
 	if (paths_create(&daemon->paths, err) < 0 || take_locks(daemon, options, err) < 0)
 		return -1;
-	daemon->loop = loop_new(err);
+	daemon->jobs.loop = daemon->loop = loop_new(err);
 	if (!daemon->loop || daemon_init(daemon, err) < 0 || daemon_serve(daemon, err) < 0)
 		return -1;
 	/* Whoever comes now connects; the lock is for those who start. */

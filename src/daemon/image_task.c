@@ -142,7 +142,7 @@ struct image_task *image_task_start(struct daemon *daemon, const struct compose_
 	task->service = xstrdup(service->name);
 	task->events = events;
 	task->data = data;
-	task->job = job_child_start(daemon->loop, is_build ? "build" : "image-pull", params,
+	task->job = job_child_start(&daemon->jobs, is_build ? "build" : "image-pull", params,
 	                            &job_callbacks, task, err);
 	if (task->job)
 		return task;

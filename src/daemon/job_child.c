@@ -17,7 +17,7 @@
 #define CANCEL_GRACE_MS 10000
 
 struct job_child {
-	struct loop *loop;
+	struct job_children *all;
 	const struct job_events *events;
 	void *data;
 	char *kind;
@@ -31,6 +31,7 @@ struct job_child {
 
 static void job_child_free(struct job_child *job)
 {
+	array_drop(&job->all->items, job);
 	stream_free(job->out);
 	loop_source_free(job->child);
 	loop_source_free(job->grace);
@@ -146,7 +147,7 @@ static const struct stream_events input_events = {.on_read = on_nothing, .on_eof
 static int send_params(struct job_child *job, int fd, const json_t *params, struct error *err)
 {
 	cleanup_free char *text = json_text(params);
-	struct stream *in = stream_new(job->loop, fd, &input_events, NULL, err);
+	struct stream *in = stream_new(job->all->loop, fd, &input_events, NULL, err);
 
 	if (!in)
 		return -1;
@@ -185,20 +186,22 @@ static int spawn(struct job_child *job, const json_t *params, struct error *err)
 	pid = child_spawn(&spec, err);
 	if (pid < 0)
 		return -1;
-	if (loop_add_child(job->loop, pid, on_exit_status, job, &job->child, err) < 0)
+	if (loop_add_child(job->all->loop, pid, on_exit_status, job, &job->child, err) < 0)
 		return -1;
-	job->out = stream_new(job->loop, take_fd(out_read), &output_events, job, err);
+	job->out = stream_new(job->all->loop, take_fd(out_read), &output_events, job, err);
 	if (!job->out)
 		return -1;
 	return send_params(job, take_fd(in_write), params, err);
 }
 
-struct job_child *job_child_start(struct loop *loop, const char *kind, const json_t *params,
-                                  const struct job_events *events, void *data, struct error *err)
+struct job_child *job_child_start(struct job_children *children, const char *kind,
+                                  const json_t *params, const struct job_events *events, void *data,
+                                  struct error *err)
 {
 	struct job_child *job = xcalloc(1, sizeof(*job));
 
-	job->loop = loop;
+	*array_add(&children->items) = job;
+	job->all = children;
 	job->events = events;
 	job->data = data;
 	job->kind = xstrdup(kind);
@@ -234,5 +237,18 @@ void job_child_cancel(struct job_child *job)
 		return;
 	}
 	syscall(SYS_pidfd_send_signal, loop_child_pidfd(job->child), SIGTERM, NULL, 0);
-	job->grace = loop_add_timer(job->loop, CANCEL_GRACE_MS, kill_now, job);
+	job->grace = loop_add_timer(job->all->loop, CANCEL_GRACE_MS, kill_now, job);
+}
+
+void job_children_release(struct job_children *children)
+{
+	while (children->items.len > 0) {
+		struct job_child *job = children->items.items[0];
+
+		job_child_cancel(job);
+		/* One that had been reaped is gone with that. */
+		if (children->items.len > 0 && children->items.items[0] == job)
+			job_child_free(job);
+	}
+	array_release(&children->items);
 }

@@ -90,7 +90,7 @@ void jobs_start(struct daemon *daemon, struct http_exchange *x, const char *kind
 	struct api_job *job = xcalloc(1, sizeof(*job));
 
 	job->x = x;
-	job->child = job_child_start(daemon->loop, kind, params, &job_callbacks, job, &err);
+	job->child = job_child_start(&daemon->jobs, kind, params, &job_callbacks, job, &err);
 	if (!job->child) {
 		free(job);
 		reply_error(x, &err, NULL);

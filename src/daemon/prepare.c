@@ -173,7 +173,7 @@ static int begin(struct preparation *preparation, struct error *err)
 		/* Its plan says already what to run. */
 		free(take_ptr(preparation->dir));
 		preparation->job =
-			job_child_start(daemon->loop, "service-data", known->extras.items[i].data,
+			job_child_start(&daemon->jobs, "service-data", known->extras.items[i].data,
 		                        &job_callbacks, preparation, err);
 		return preparation->job ? 0 : -1;
 	}
@@ -186,7 +186,7 @@ static int begin(struct preparation *preparation, struct error *err)
 	json_set_bool(params, "replace", true);
 	add_notify(daemon, project, service, params);
 	preparation->job =
-		job_child_start(daemon->loop, "bundle", params, &job_callbacks, preparation, err);
+		job_child_start(&daemon->jobs, "bundle", params, &job_callbacks, preparation, err);
 	fault_point("bundle.begun");
 	return preparation->job ? 0 : -1;
 }

@@ -65,7 +65,7 @@ static void remove_dir(struct run_container *run)
 	cleanup(error_release) struct error err = ERROR_INIT;
 	cleanup_json json_t *params = json_pack("{s:s}", "dir", run->dir);
 
-	run->job = job_child_start(run->daemon->loop, "cleanup", params, &removal_callbacks, run,
+	run->job = job_child_start(&run->daemon->jobs, "cleanup", params, &removal_callbacks, run,
 	                           &err);
 	if (run->job)
 		return;
@@ -172,7 +172,7 @@ static int start_bundle(struct run_container *run, const char *service, const js
 
 	if (!params)
 		return -1;
-	run->job = job_child_start(daemon->loop, "bundle", params, &bundle_callbacks, run, err);
+	run->job = job_child_start(&daemon->jobs, "bundle", params, &bundle_callbacks, run, err);
 	return run->job ? 0 : -1;
 }
 

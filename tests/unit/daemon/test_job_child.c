@@ -13,8 +13,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 struct seen {
+	struct job_children children;
 	struct loop *loop;
 	int lines, looks;
 	char *last;
@@ -52,9 +54,9 @@ static struct job_child *start(struct seen *seen, char dir[], const char *script
 	assert_non_null(mkdtemp(dir));
 	path = path_join(dir, "locald-job");
 	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0700, &err), 0);
-	seen->loop = loop_new(&err);
+	seen->loop = seen->children.loop = loop_new(&err);
 	setenv("LOCALD_LIBEXEC", dir, 1);
-	job = job_child_start(seen->loop, "kind", params, &events, seen, &err);
+	job = job_child_start(&seen->children, "kind", params, &events, seen, &err);
 	assert_non_null(job);
 	return job;
 }
@@ -65,6 +67,7 @@ static void finish(struct seen *seen, const char *dir)
 
 	free(seen->last);
 	json_decref(seen->result);
+	job_children_release(&seen->children);
 	loop_free(seen->loop);
 	assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &err), 0);
 }
@@ -139,12 +142,31 @@ static void a_cancelled_job_is_ended_and_says_nothing(void **state)
 	finish(&seen, dir);
 }
 
+/* A sanitizer sees what would be left of it. */
+static void one_that_has_not_ended_is_let_go(void **state)
+{
+	for (int is_cancelled = 0; is_cancelled <= 1; is_cancelled++) {
+		char dir[] = "/tmp/test_job.XXXXXX";
+		struct seen seen = {0};
+		struct job_child *job = start(&seen, dir, "exec sleep 1000");
+
+		if (is_cancelled)
+			job_child_cancel(job);
+		job_children_release(&seen.children);
+		assert_int_equal(seen.children.items.len, 0);
+		assert_true(waitpid(-1, NULL, 0) > 0);
+		assert_null(seen.result);
+		finish(&seen, dir);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parameters_go_in_and_lines_come_out),
 		cmocka_unit_test(a_death_is_a_failed_result),
 		cmocka_unit_test(a_cancelled_job_is_ended_and_says_nothing),
+		cmocka_unit_test(one_that_has_not_ended_is_let_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
