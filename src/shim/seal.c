@@ -21,6 +21,7 @@
 #include <sys/vfs.h>
 
 #define SEALS       (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define SEAL_TRIES  100
 #define CMDLINE_MAX (4 * 1024 * 1024)
 #define SEALED_NAME "locald-shim (sealed)"
 
@@ -46,6 +47,20 @@ static bool needs_copy(const struct spec *spec, const struct stat *st)
 	       (st->st_mode & S_IWGRP && maps_outside(&spec->gid_map, st->st_gid));
 }
 
+/*
+ * Refused with EBUSY while somebody has a hold of a page, as the kernel's own housekeeping may
+ * have. Each try waits 150 ms for that.
+ */
+static int add_seals(int memory)
+{
+	for (int tries = 0; tries < SEAL_TRIES; tries++)
+		if (fcntl(memory, F_ADD_SEALS, SEALS) == 0)
+			return 0;
+		else if (errno != EBUSY)
+			break;
+	return -1;
+}
+
 static int copy_to_memory(int exe, off_t size, struct error *err)
 {
 	cleanup_close int memory = memfd_create("locald-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -59,7 +74,7 @@ static int copy_to_memory(int exe, off_t size, struct error *err)
 			return error_errno(err, n < 0 ? errno : EIO, "copy the program");
 		size -= n;
 	}
-	if (fchmod(memory, 0555) < 0 || fcntl(memory, F_ADD_SEALS, SEALS) < 0)
+	if (fchmod(memory, 0555) < 0 || add_seals(memory) < 0)
 		return error_errno(err, errno, "seal the program");
 	return take_fd(memory);
 }
