@@ -448,14 +448,13 @@ static int check_again(struct daemon *daemon, const char *name, const char *id,
 }
 
 static void start_again(struct daemon *daemon, struct http_exchange *x, const char *name,
-                        const struct service_snapshot *now)
+                        const char *id, const struct service_snapshot *now)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
-	cleanup_free char *root = detached_root(daemon, name);
 	struct detached_start *start = new_start(daemon, x);
 
 	start->name = xstrdup(name);
-	start->id = paths_project_id(name, root);
+	start->id = xstrdup(id);
 	start->run_before = now->run;
 	start->is_again = true;
 	watch_begun(start);
@@ -484,7 +483,7 @@ void detached_start(struct daemon *daemon, struct http_exchange *x, const json_t
 	}
 	reply_stream_begin(x);
 	if (service_state_is_at_rest(now.state) || json_get_bool(request, "restart", false))
-		start_again(daemon, x, name, &now);
+		start_again(daemon, x, name, id, &now);
 	else
 		reply_end(x, reply_result(NULL, NULL));
 }

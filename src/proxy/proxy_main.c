@@ -178,8 +178,10 @@ static int handle(struct worker *worker, size_t len, int *fds, size_t count, str
 	return 0;
 }
 
-/* A message that makes no sense is the daemon's fault: say so, and serve on. */
-/* False when there is nothing more for now, or ever. */
+/*
+ * A message that makes no sense is the daemon's fault: say so, and serve on.  False when there is
+ * nothing more for now, or ever.
+ */
 static bool take_message(struct worker *worker, int fd)
 {
 	cleanup(error_release) struct error err = ERROR_INIT;
